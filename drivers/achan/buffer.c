@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * achan: the user memory of a parked read.
+ *
+ * A small buffer is pinned, so that whoever brings the record can fill it,
+ * from any context. FOLL_PIN, not FOLL_GET: after a fork() the parent would
+ * get a copy of the page on its next store, and the record would go to the
+ * page it no longer has. FOLL_LONGTERM, since a record may never come.
+ *
+ * What is large, or cannot be pinned (RLIMIT_MEMLOCK, file mappings that
+ * refuse FOLL_LONGTERM), is filled by a worker from within the address space.
+ */
+#include <linux/capability.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "achan.h"
+#include "compat.h"
+
+/* As drivers/infiniband/core/umem.c; the charge goes with the pins. */
+static bool charge(struct mm_struct *mm, unsigned int nr)
+{
+	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+
+	if (atomic64_add_return(nr, &mm->pinned_vm) <= limit ||
+	    capable(CAP_IPC_LOCK))
+		return true;
+	atomic64_sub(nr, &mm->pinned_vm);
+	return false;
+}
+
+static void unpin(struct achan_buffer *buffer)
+{
+	unsigned int i;
+
+	for (i = 0; i < buffer->nr; i++)
+		unpin_user_page(buffer->pages[i].bv_page);
+	buffer->nr = 0;
+}
+
+static int pin_segment(struct achan_buffer *buffer, unsigned long address,
+		       size_t bytes)
+{
+	struct page *pages[ACHAN_PIN_PAGES];
+	unsigned int offset = offset_in_page(address);
+	int i, got, nr = DIV_ROUND_UP(offset + bytes, PAGE_SIZE);
+
+	if (nr > ACHAN_PIN_PAGES - buffer->nr)
+		return -E2BIG;
+	got = pin_user_pages_fast(address & PAGE_MASK, nr,
+				  FOLL_WRITE | FOLL_LONGTERM, pages);
+	for (i = 0; i < got; i++) {
+		struct bio_vec *bvec = &buffer->pages[buffer->nr++];
+
+		bvec->bv_page = pages[i];
+		bvec->bv_offset = offset;
+		bvec->bv_len = min_t(size_t, bytes, PAGE_SIZE - offset);
+		bytes -= bvec->bv_len;
+		offset = 0;
+		/* See achan_buffer_unpin(). */
+		set_page_dirty_lock(pages[i]);
+	}
+	return got == nr ? 0 : -EFAULT;
+}
+
+static int pin(struct achan_buffer *buffer)
+{
+	struct iov_iter iter = buffer->iter;
+	int nr = iov_iter_npages(&iter, ACHAN_PIN_PAGES + 1);
+	int ret = 0;
+
+	if (nr > ACHAN_PIN_PAGES)
+		return -E2BIG;
+	if (!charge(buffer->mm, nr))
+		return -ENOMEM;
+	/* Advancing by nothing passes over empty segments. */
+	iov_iter_advance(&iter, 0);
+	while (!ret && iov_iter_count(&iter)) {
+		size_t bytes = min(iter_iov_len(&iter), iov_iter_count(&iter));
+
+		ret = pin_segment(buffer, (unsigned long)iter_iov_addr(&iter),
+				  bytes);
+		iov_iter_advance(&iter, bytes);
+	}
+	if (!ret && buffer->nr == nr)
+		return 0;
+	unpin(buffer);
+	atomic64_sub(nr, &buffer->mm->pinned_vm);
+	return ret ?: -EFAULT;
+}
+
+/**
+ * achan_buffer_init() - keep a read's buffer for later
+ * @buffer: filled in
+ * @to:	    the buffer, in the memory of the calling process; not changed
+ *
+ * Context: may sleep. Return: 0 or -ENOMEM. Whether the buffer was pinned,
+ * @buffer->nr tells.
+ */
+int achan_buffer_init(struct achan_buffer *buffer, struct iov_iter *to)
+{
+	buffer->iter = *to;
+	buffer->iov = NULL;
+	buffer->nr = 0;
+	buffer->mm = current->mm;
+	if (!pin(buffer) || iter_is_ubuf(to))
+		return 0;
+	/* The caller's array of segments is gone when the call returns. */
+	buffer->iov = dup_iter(&buffer->iter, to, GFP_KERNEL_ACCOUNT);
+	return buffer->iov ? 0 : -ENOMEM;
+}
+
+/**
+ * achan_buffer_unpin() - let go of the pinned pages
+ * @buffer:    the buffer
+ * @may_sleep: whether the caller may
+ *
+ * The pages were marked dirty when they were pinned, which takes a page lock.
+ * If one has been written back since, it must be marked again, as it holds the
+ * record now: block direct I/O does the same.
+ *
+ * To be called before ki_complete(), after which the charged mm may be gone.
+ *
+ * Return: false if that needs a caller who may sleep; nothing is done then.
+ */
+bool achan_buffer_unpin(struct achan_buffer *buffer, bool may_sleep)
+{
+	unsigned int i, nr = buffer->nr;
+
+	for (i = 0; i < nr; i++) {
+		if (PageDirty(buffer->pages[i].bv_page))
+			continue;
+		if (!may_sleep)
+			return false;
+		set_page_dirty_lock(buffer->pages[i].bv_page);
+	}
+	unpin(buffer);
+	atomic64_sub(nr, &buffer->mm->pinned_vm);
+	return true;
+}
+
+/**
+ * achan_buffer_free() - free what the buffer holds, its pins being gone
+ * @buffer: the buffer
+ *
+ * Context: any but hard interrupts on PREEMPT_RT.
+ */
+void achan_buffer_free(struct achan_buffer *buffer)
+{
+	kfree(buffer->iov);
+}
+
+/**
+ * achan_mm_drop() - leave the address space a worker is in
+ * @user: the worker's
+ *
+ * mmput_async(), since the last mmput() waits for all AIO requests to be
+ * completed, which may be the caller's own business.
+ */
+void achan_mm_drop(struct achan_mm *user)
+{
+	if (!user->mm)
+		return;
+	kthread_unuse_mm(user->mm);
+	mmput_async(user->mm);
+	user->mm = NULL;
+}
+
+/**
+ * achan_mm_use() - work in an address space
+ * @user: the worker's; { } at first, to be dropped by achan_mm_drop()
+ * @mm:	  the address space, whose struct the caller knows to be there
+ *
+ * Context: a kernel thread. Return: false if it has no users any more.
+ */
+bool achan_mm_use(struct achan_mm *user, struct mm_struct *mm)
+{
+	if (user->mm == mm)
+		return true;
+	achan_mm_drop(user);
+	if (!mmget_not_zero(mm))
+		return false;
+	kthread_use_mm(mm);
+	user->mm = mm;
+	return true;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * achan: what older kernels lack. The driver is written for the newest kernel;
+ * this is the only file that knows a version. Each entry names the release
+ * that brought the change, and why the stand-in is right.
+ */
+#ifndef _ACHAN_COMPAT_H
+#define _ACHAN_COMPAT_H
+
+#include <linux/splice.h>
+#include <linux/uio.h>
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#error "achan needs Linux 6.1 or newer"
+#endif
+
+/*
+ * 6.5 split generic_file_splice_read(). The older function hands read_iter()
+ * an ITER_PIPE, which takes less than its count when the pipe fills up.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+#define copy_splice_read	generic_file_splice_read
+#endif
+
+/*
+ * 6.4 brought iter_iov_addr() and iter_iov_len(), which see an ITER_UBUF as
+ * one segment. Before, the two types keep their address in different fields.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+static inline void __user *iter_iov_addr(const struct iov_iter *iter)
+{
+	if (iter_is_ubuf(iter))
+		return iter->ubuf + iter->iov_offset;
+	return iter->iov->iov_base + iter->iov_offset;
+}
+
+static inline size_t iter_iov_len(const struct iov_iter *iter)
+{
+	if (iter_is_ubuf(iter))
+		return iter->count;
+	return iter->iov->iov_len - iter->iov_offset;
+}
+#endif
+
+#endif /* _ACHAN_COMPAT_H */

@@ -1,0 +1,703 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * achan: parked requests: AIO reads that found no record, AIO writes that
+ * found no room.
+ *
+ *		     read found no record / write found no room
+ *				       |
+ *				      NEW ---- cancelled, dead, too many
+ *				       |			\
+ *	    fault resolved /----> QUEUED ---- cancel, removal ----> DONE
+ *			  /	       |			 /   |
+ *		   FAULTING <------- BUSY ---- served ----------/    |
+ *			  \---------------- cancel, removal ---->    |
+ *							    ki_complete()
+ *
+ * Exactly one context takes a request to DONE, under ring.lock, and that one,
+ * or the lane's worker for it, completes the kiocb without the lock.
+ *
+ * Rules that fs/aio.c makes (io_cancel(), free_ioctx_users(),
+ * aio_complete_rw()):
+ *  - A cancel function runs with ctx_lock held, which ki_complete() takes. So
+ *    it never completes, and ring.lock nests inside of ctx_lock.
+ *  - The kiocb, and with it the file and the channel, stay until the cancel
+ *    function has returned, since ki_complete() waits for ctx_lock. The
+ *    request must stay as long: it is freed after ki_complete().
+ *  - A request that refused to be cancelled cannot be cancelled any more, not
+ *    even when its process exits. So a cancel never refuses: a request that is
+ *    being served remembers it, in case it cannot be served after all.
+ */
+#include <linux/aio.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/refcount.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "achan.h"
+
+/*
+ * Reads of a lane that may be out of the queue at the same time because of a
+ * page fault. A fault can be as slow as user space wants it (userfaultfd), so
+ * one does not hold up the others, but it occupies a kernel thread.
+ */
+#define ACHAN_FAULTING_MAX	64
+
+/* A buffer that is swapped out again each time is not worth more attempts. */
+#define ACHAN_FAULTS_MAX	64
+
+unsigned int achan_parked_max = 65536;
+unsigned int achan_parked_bytes = 4U << 20;
+
+enum achan_request_state {
+	ACHAN_REQUEST_NEW,
+	ACHAN_REQUEST_QUEUED,
+	ACHAN_REQUEST_BUSY,
+	ACHAN_REQUEST_FAULTING,
+	ACHAN_REQUEST_DONE,
+};
+
+/**
+ * struct achan_request - a parked request
+ * @node:	in one of the lane's lists
+ * @iocb:	what is to be completed
+ * @lane:	where it waits
+ * @refs:	one for the completion, one for @fault_work while that is queued
+ * @state:	where it is in the picture above; under ring.lock
+ * @cancelled:	cancelled while NEW or BUSY
+ * @arrival:	its place in the order
+ * @result:	what @iocb will be completed with; once DONE
+ * @write:	direction; tells which of the following hold
+ * @framed:	the read is one of frames
+ * @faults:	times that the buffer was not present
+ * @want:	bytes of the buffer that the record at hand takes
+ * @buffer:	where to
+ * @fault_work: makes the buffer present
+ * @total:	bytes of the whole write
+ * @moved:	bytes of it that are in the ring
+ * @length:	bytes in @data
+ * @data:	what was not in the ring when it parked
+ */
+struct achan_request {
+	struct list_head node;
+	struct kiocb *iocb;
+	struct achan_lane *lane;
+	refcount_t refs;
+	enum achan_request_state state;
+	bool cancelled;
+	bool write;
+	u64 arrival;
+	ssize_t result;
+	union {
+		struct {
+			bool framed;
+			unsigned int faults;
+			size_t want;
+			struct achan_buffer buffer;
+			struct work_struct fault_work;
+		};
+		struct {
+			size_t total;
+			size_t moved;
+			size_t length;
+			void *data;
+		};
+	};
+};
+
+static void request_put(struct achan_request *request)
+{
+	if (!refcount_dec_and_test(&request->refs))
+		return;
+	if (request->write)
+		kvfree(request->data);
+	else
+		achan_buffer_free(&request->buffer);
+	kfree(request);
+}
+
+/* Context: ring.lock held. What a request that is given up ends with. */
+static ssize_t partial(const struct achan_request *request, int error)
+{
+	return request->write && request->moved ? request->moved : error;
+}
+
+/* Context: ring.lock held. It leaves the queue and the accounts. */
+static void request_done(struct achan_request *request, ssize_t result)
+{
+	struct achan_lane *lane = request->lane;
+
+	if (request->state == ACHAN_REQUEST_FAULTING)
+		lane->nr_faulting--;
+	list_del_init(&request->node);
+	request->state = ACHAN_REQUEST_DONE;
+	request->result = result;
+	if (request->write) {
+		lane->nr_writes--;
+		lane->parked_bytes -= request->length;
+	} else {
+		lane->nr_reads--;
+	}
+}
+
+/* Context: ring.lock held. For the worker to complete. */
+static void request_finish_later(struct achan_request *request)
+{
+	list_add_tail(&request->node, &request->lane->finished);
+}
+
+/*
+ * Completes a request that is DONE. Nothing of the kiocb, the file and the
+ * process is touched afterwards. Where the pages need a page lock the lane's
+ * worker completes it.
+ */
+static void request_complete(struct achan_request *request, bool may_sleep)
+{
+	struct achan_lane *lane = request->lane;
+	unsigned long flags;
+
+	if (!request->write &&
+	    !achan_buffer_unpin(&request->buffer, may_sleep)) {
+		raw_spin_lock_irqsave(&lane->ring.lock, flags);
+		request_finish_later(request);
+		raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+		queue_work(achan_workqueue, &lane->work);
+		return;
+	}
+	request->iocb->ki_complete(request->iocb, request->result);
+	request_put(request);
+}
+
+/* See the rules at the top. Context: ctx_lock held, interrupts off on !RT. */
+static int request_cancel(struct kiocb *iocb)
+{
+	struct achan_request *request = iocb->private;
+	struct achan_lane *lane = request->lane;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	switch (request->state) {
+	case ACHAN_REQUEST_QUEUED:
+	case ACHAN_REQUEST_FAULTING:
+		request_done(request, partial(request, -ECANCELED));
+		request_finish_later(request);
+		lane->cancelled++;
+		raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+		queue_work(achan_workqueue, &lane->work);
+		return 0;
+	case ACHAN_REQUEST_NEW:
+	case ACHAN_REQUEST_BUSY:
+		request->cancelled = true;
+		break;
+	case ACHAN_REQUEST_DONE:
+		break;
+	}
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+	return 0;
+}
+
+/* Context: ring.lock held. Return: why the request cannot be queued, or 0. */
+static int request_refused(const struct achan_request *request)
+{
+	const struct achan_lane *lane = request->lane;
+	unsigned int nr = request->write ? lane->nr_writes : lane->nr_reads;
+
+	if (request->cancelled)
+		return -ECANCELED;
+	if (lane->dead)
+		return -ENODEV;
+	if (nr >= achan_parked_max)
+		return -EAGAIN;
+	/* One may always park, however large it is. */
+	if (request->write && lane->parked_bytes &&
+	    request->length + lane->parked_bytes > achan_parked_bytes)
+		return -EAGAIN;
+	return 0;
+}
+
+/* Context: ring.lock held. */
+static void request_enqueue(struct achan_request *request)
+{
+	struct achan_lane *lane = request->lane;
+
+	request->arrival = lane->arrivals++;
+	request->state = ACHAN_REQUEST_QUEUED;
+	if (request->write) {
+		lane->nr_writes++;
+		lane->parked_bytes += request->length;
+		lane->copied_writes++;
+		list_add_tail(&request->node, &lane->parked_writes);
+		return;
+	}
+	lane->nr_reads++;
+	if (request->buffer.nr)
+		lane->pinned_reads++;
+	else
+		lane->worker_reads++;
+	list_add_tail(&request->node, &lane->parked_reads);
+}
+
+/*
+ * The cancel function is set before the request can be found by anybody who
+ * completes it: once it is complete, setting it would put a dying kiocb into
+ * the list of cancellable ones. From then on the one way out is ki_complete().
+ */
+static ssize_t request_park(struct achan_request *request)
+{
+	struct achan_lane *lane = request->lane;
+	unsigned int due = 0;
+	unsigned long flags;
+	int refused;
+
+	request->iocb->private = request;
+	kiocb_set_cancel_fn(request->iocb, request_cancel);
+
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	refused = request_refused(request);
+	if (refused) {
+		request->state = ACHAN_REQUEST_DONE;
+		request->result = partial(request, refused);
+	} else {
+		request_enqueue(request);
+		/* What made it park may have gone in the meantime. */
+		due = achan_lane_due(lane, false);
+	}
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+
+	if (refused)
+		request_complete(request, true);
+	achan_lane_act(lane, due);
+	return -EIOCBQUEUED;
+}
+
+static struct achan_request *request_alloc(struct achan_lane *lane,
+					   struct kiocb *iocb, bool write)
+{
+	struct achan_request *request;
+
+	request = kzalloc(sizeof(*request), GFP_KERNEL_ACCOUNT);
+	if (!request)
+		return NULL;
+	INIT_LIST_HEAD(&request->node);
+	refcount_set(&request->refs, 1);
+	request->iocb = iocb;
+	request->lane = lane;
+	request->write = write;
+	return request;
+}
+
+static void fault_work(struct work_struct *work);
+
+/**
+ * achan_park_read() - let an AIO read wait for a record
+ * @file: the open file
+ * @iocb: the read, one of AIO (IOCB_AIO_RW): no other can be cancelled
+ * @to:	  its buffer
+ *
+ * Context: may sleep, in the submitting process. Return: -EIOCBQUEUED, the
+ * request's fate is ki_complete()'s from then on; -ENOMEM.
+ */
+ssize_t achan_park_read(struct achan_file *file, struct kiocb *iocb,
+			struct iov_iter *to)
+{
+	struct achan_request *request = request_alloc(file->rx, iocb, false);
+	int ret;
+
+	if (!request)
+		return -ENOMEM;
+	request->framed = READ_ONCE(file->flags) & ACHAN_OPEN_FRAMED;
+	INIT_WORK(&request->fault_work, fault_work);
+	ret = achan_buffer_init(&request->buffer, to);
+	if (ret) {
+		request_put(request);
+		return ret;
+	}
+	return request_park(request);
+}
+
+/**
+ * achan_park_write() - let an AIO write wait for room
+ * @file:    the open file
+ * @iocb:    the write, one of AIO (IOCB_AIO_RW)
+ * @from:    what of it is not in the ring yet
+ * @written: bytes of it that are
+ *
+ * The data is copied: the caller may change its buffer as soon as the call
+ * returns. A stream write that is larger than the cap on such copies ends
+ * with a short count.
+ *
+ * Context: may sleep, in the submitting process. Return: -EIOCBQUEUED, the
+ * request's fate is ki_complete()'s from then on; -ENOMEM, -EFAULT.
+ */
+ssize_t achan_park_write(struct achan_file *file, struct kiocb *iocb,
+			 struct iov_iter *from, size_t written)
+{
+	struct achan_request *request = request_alloc(file->tx, iocb, true);
+	size_t length = iov_iter_count(from);
+
+	if (!request)
+		return -ENOMEM;
+	if (file->channel->mode == ACHAN_MODE_STREAM)
+		length = min_t(size_t, length, achan_parked_bytes);
+	request->length = length;
+	request->total = written + length;
+	request->moved = written;
+	request->data = kvmalloc(length, GFP_KERNEL_ACCOUNT);
+	if (!request->data) {
+		request_put(request);
+		return -ENOMEM;
+	}
+	if (copy_from_iter(request->data, length, from) != length) {
+		request_put(request);
+		return -EFAULT;
+	}
+	return request_park(request);
+}
+
+static struct achan_request *first(struct list_head *list)
+{
+	return list_first_entry_or_null(list, struct achan_request, node);
+}
+
+/* Context: ring.lock held. Payload that can move now, 0 if none. */
+static u32 next_chunk(struct achan_lane *lane)
+{
+	struct achan_request *request = first(&lane->parked_writes);
+	u32 need;
+
+	if (!request)
+		return 0;
+	return achan_chunk(lane, request->total,
+			   request->total - request->moved, &need);
+}
+
+/* Context: ring.lock held. @claimed: the caller has the claim. */
+static bool next_read(const struct achan_lane *lane, bool claimed)
+{
+	return !list_empty(&lane->parked_reads) &&
+	       lane->ring.claimed == claimed &&
+	       achan_ring_readable(&lane->ring);
+}
+
+/**
+ * achan_park_can_move() - can a parked request make progress?
+ * @lane: the lane
+ *
+ * False while somebody else holds the claim or moves writes already: that one
+ * looks again before it stops.
+ *
+ * Context: ring.lock held.
+ */
+bool achan_park_can_move(struct achan_lane *lane)
+{
+	return next_read(lane, false) || (!lane->moving && next_chunk(lane));
+}
+
+/*
+ * Puts parked writes into the ring while there is room. One context at a time,
+ * so that records get there, and requests complete, in the order of arrival.
+ * Return: whether it did anything.
+ */
+static bool move_writes(struct achan_lane *lane, bool may_sleep)
+{
+	struct achan_ring *ring = &lane->ring;
+	u64 timestamp = ktime_get_ns();
+	unsigned long flags;
+	bool moved = false;
+	u32 length;
+
+	raw_spin_lock_irqsave(&ring->lock, flags);
+	if (lane->moving) {
+		raw_spin_unlock_irqrestore(&ring->lock, flags);
+		return false;
+	}
+	lane->moving = true;
+	while ((length = next_chunk(lane))) {
+		struct achan_request *request = first(&lane->parked_writes);
+		size_t at = request->length - (request->total - request->moved);
+		struct achan_record *record;
+
+		record = achan_ring_reserve(ring, length, timestamp);
+		request->state = ACHAN_REQUEST_BUSY;
+		raw_spin_unlock_irqrestore(&ring->lock, flags);
+
+		memcpy(achan_record_payload(record), request->data + at,
+		       length);
+
+		raw_spin_lock_irqsave(&ring->lock, flags);
+		achan_ring_commit(ring, record);
+		moved = true;
+		request->moved += length;
+		request->state = ACHAN_REQUEST_QUEUED;
+		if (request->moved < request->total && !request->cancelled &&
+		    !lane->dead)
+			continue;
+		request_done(request, request->moved);
+		raw_spin_unlock_irqrestore(&ring->lock, flags);
+		request_complete(request, may_sleep);
+		raw_spin_lock_irqsave(&ring->lock, flags);
+	}
+	lane->moving = false;
+	raw_spin_unlock_irqrestore(&ring->lock, flags);
+	return moved;
+}
+
+static ssize_t fill_read(struct achan_request *request,
+			 struct achan_cursor *cursor, struct achan_mm *user)
+{
+	struct achan_buffer *buffer = &request->buffer;
+	struct iov_iter to;
+
+	if (buffer->nr) {
+		iov_iter_bvec(&to, ITER_DEST, buffer->pages, buffer->nr,
+			      iov_iter_count(&buffer->iter));
+	} else {
+		if (!achan_mm_use(user, buffer->mm))
+			return -ECANCELED;
+		to = buffer->iter;
+	}
+	return achan_take(request->lane, cursor, &to, request->framed,
+			  &request->want);
+}
+
+/*
+ * Context: ring.lock held; the request is BUSY and its buffer is not present.
+ * Return: -EINPROGRESS if it is worth a fault, or what the request ends with.
+ */
+static int fault_verdict(const struct achan_request *request)
+{
+	if (request->cancelled)
+		return -ECANCELED;
+	if (request->lane->dead)
+		return -ENODEV;
+	return request->faults < ACHAN_FAULTS_MAX ? -EINPROGRESS : -EFAULT;
+}
+
+/*
+ * Context: ring.lock held; the request is BUSY. The record stays for others.
+ * Return: false if no more requests may be out because of a fault.
+ */
+static bool start_fault(struct achan_request *request)
+{
+	struct achan_lane *lane = request->lane;
+
+	if (lane->nr_faulting >= ACHAN_FAULTING_MAX) {
+		request->state = ACHAN_REQUEST_QUEUED;
+		return false;
+	}
+	lane->nr_faulting++;
+	request->faults++;
+	request->state = ACHAN_REQUEST_FAULTING;
+	list_move_tail(&request->node, &lane->faulting);
+	/*
+	 * For the worker: it goes on with the address space and the lane even
+	 * if the request is cancelled meanwhile.
+	 */
+	refcount_inc(&request->refs);
+	mmget(request->buffer.mm);
+	get_device(&lane->reader->dev);
+	queue_work(achan_fault_workqueue, &request->fault_work);
+	return true;
+}
+
+/*
+ * Fills parked reads while there are records. The claim is kept over
+ * ki_complete(), so that requests complete in the order in which they are
+ * served. @user is NULL outside of the lane's worker. Return: whether it did
+ * anything.
+ */
+static bool fill_reads(struct achan_lane *lane, struct achan_mm *user)
+{
+	struct achan_ring *ring = &lane->ring;
+	bool claimed = false, filled = false;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&ring->lock, flags);
+	while (next_read(lane, claimed)) {
+		struct achan_request *request = first(&lane->parked_reads);
+		struct achan_cursor cursor;
+		ssize_t ret;
+
+		if (!request->buffer.nr && !user) {
+			queue_work(achan_workqueue, &lane->work);
+			break;
+		}
+		achan_ring_claim(ring, &cursor);
+		claimed = true;
+		request->state = ACHAN_REQUEST_BUSY;
+		raw_spin_unlock_irqrestore(&ring->lock, flags);
+
+		ret = fill_read(request, &cursor, user);
+
+		raw_spin_lock_irqsave(&ring->lock, flags);
+		if (ret >= 0)
+			achan_ring_retire(ring, &cursor);
+		if (ret == -EFAULT)
+			ret = fault_verdict(request);
+		if (ret == -EINPROGRESS) {
+			if (!start_fault(request))
+				break;
+			filled = true;
+			continue;
+		}
+		filled = true;
+		request_done(request, ret);
+		raw_spin_unlock_irqrestore(&ring->lock, flags);
+		request_complete(request, user);
+		raw_spin_lock_irqsave(&ring->lock, flags);
+	}
+	if (claimed)
+		achan_ring_release(ring);
+	raw_spin_unlock_irqrestore(&ring->lock, flags);
+	if (claimed)
+		achan_lane_released(lane);
+	return filled;
+}
+
+static unsigned int park_run(struct achan_lane *lane, bool committed,
+			     struct achan_mm *user)
+{
+	unsigned long flags;
+	unsigned int due;
+	bool moved, filled;
+
+	do {
+		moved = move_writes(lane, user);
+		filled = fill_reads(lane, user);
+		committed |= moved || filled;
+	} while (moved || filled);
+
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	due = achan_lane_due(lane, committed);
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+	return due & ~ACHAN_DUE_RUN;
+}
+
+/**
+ * achan_park_run() - let parked requests move as far as they can
+ * @lane:      the lane
+ * @committed: as for achan_lane_due()
+ *
+ * What needs a thread of its own is left to the lane's worker.
+ *
+ * Context: any but hard interrupts on PREEMPT_RT; no lock of ours held.
+ * Return: what is due after it.
+ */
+unsigned int achan_park_run(struct achan_lane *lane, bool committed)
+{
+	return park_run(lane, committed, NULL);
+}
+
+/* Completes what others left to it, and fills what only a thread can. */
+void achan_park_work(struct work_struct *work)
+{
+	struct achan_lane *lane = container_of(work, struct achan_lane, work);
+	struct achan_mm user = { };
+	struct achan_request *request;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	while ((request = first(&lane->finished))) {
+		list_del_init(&request->node);
+		raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+		request_complete(request, true);
+		cond_resched();
+		raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	}
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+	/* A request that went may have been what kept records from readers. */
+	achan_lane_act(lane, park_run(lane, true, &user));
+	achan_mm_drop(&user);
+}
+
+/* Context: ring.lock held. Back to its place among those still waiting. */
+static void fault_resolved(struct achan_request *request)
+{
+	struct achan_lane *lane = request->lane;
+	struct achan_request *later;
+
+	lane->nr_faulting--;
+	request->state = ACHAN_REQUEST_QUEUED;
+	list_del(&request->node);
+	/* No more than ACHAN_FAULTING_MAX are before it. */
+	list_for_each_entry(later, &lane->parked_reads, node)
+		if (later->arrival > request->arrival)
+			break;
+	list_add_tail(&request->node, &later->node);
+}
+
+/* Bytes of @iter's first @want that cannot be made present. */
+static size_t fault_in(struct mm_struct *mm, struct iov_iter *iter, size_t want)
+{
+	size_t left;
+
+	kthread_use_mm(mm);
+	left = fault_in_iov_iter_writeable(iter, want);
+	kthread_unuse_mm(mm);
+	return left;
+}
+
+static void fault_work(struct work_struct *work)
+{
+	struct achan_request *request = container_of(work, struct achan_request,
+						     fault_work);
+	struct achan_lane *lane = request->lane;
+	struct achan *channel = lane->reader;
+	struct mm_struct *mm = request->buffer.mm;
+	bool stream = channel->mode == ACHAN_MODE_STREAM && !request->framed;
+	size_t left, want = request->want;
+	bool complete = false;
+	unsigned int due;
+	unsigned long flags;
+
+	left = fault_in(mm, &request->buffer.iter, want);
+
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	if (request->state == ACHAN_REQUEST_FAULTING) {
+		complete = left == want || (left && !stream);
+		if (complete) {
+			request_done(request, -EFAULT);
+		} else {
+			if (left)
+				iov_iter_truncate(&request->buffer.iter,
+						  want - left);
+			fault_resolved(request);
+		}
+	}
+	due = achan_lane_due(lane, true);
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+
+	if (complete)
+		request_complete(request, true);
+	request_put(request);
+	achan_lane_act(lane, due);
+	mmput_async(mm);
+	put_device(&channel->dev);
+}
+
+/**
+ * achan_park_end() - end all parked requests
+ * @lane:  the lane
+ * @error: with what, where nothing was transferred yet
+ *
+ * Those that are being served end by themselves. The caller queues
+ * @lane->work.
+ *
+ * Context: ring.lock held.
+ */
+void achan_park_end(struct achan_lane *lane, int error)
+{
+	struct list_head *lists[] = { &lane->parked_reads, &lane->faulting,
+				      &lane->parked_writes };
+	struct achan_request *request, *next;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(lists); i++) {
+		list_for_each_entry_safe(request, next, lists[i], node) {
+			if (request->state == ACHAN_REQUEST_BUSY)
+				continue;
+			request_done(request, partial(request, error));
+			request_finish_later(request);
+		}
+	}
+}
