@@ -135,7 +135,6 @@ static struct achan_record *reserve(struct achan_file *file, size_t total,
 {
 	struct achan_lane *lane = file->tx;
 	struct achan_record *record = NULL;
-	u64 timestamp = ktime_get_ns();
 	unsigned long flags;
 	u32 length;
 
@@ -146,7 +145,8 @@ static struct achan_record *reserve(struct achan_file *file, size_t total,
 	}
 	length = achan_chunk(lane, total, left, need);
 	if (length && list_empty(&lane->parked_writes))
-		record = achan_ring_reserve(&lane->ring, length, timestamp);
+		record = achan_ring_reserve(&lane->ring, length,
+					    ktime_get_ns());
 	else
 		achan_lane_want_room(lane, *need);
 	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
@@ -267,6 +267,7 @@ static u32 write_need(const struct achan_file *file)
 static __poll_t achan_poll(struct file *filp, poll_table *wait)
 {
 	struct achan_file *file = filp->private_data;
+	__poll_t wanted = poll_requested_events(wait);
 	__poll_t events = 0;
 
 	poll_wait(filp, &file->channel->wait, wait);
@@ -274,7 +275,9 @@ static __poll_t achan_poll(struct file *filp, poll_table *wait)
 		return EPOLLIN | EPOLLRDNORM | EPOLLHUP | EPOLLERR;
 	if ((filp->f_mode & FMODE_READ) && achan_lane_readable(file->rx))
 		events |= EPOLLIN | EPOLLRDNORM;
+	/* Asking for room asks for a wake-up: only for those who want one. */
 	if ((filp->f_mode & FMODE_WRITE) &&
+	    (wanted & (EPOLLOUT | EPOLLWRNORM)) &&
 	    achan_lane_room(file->tx, write_need(file)))
 		events |= EPOLLOUT | EPOLLWRNORM;
 	return events;

@@ -68,10 +68,9 @@ void achan_lane_kill(struct achan_lane *lane)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&lane->ring.lock, flags);
-	lane->dead = true;
-	achan_park_end(lane, -ENODEV);
+	WRITE_ONCE(lane->dead, true);
 	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
-	queue_work(achan_workqueue, &lane->work);
+	achan_park_end(lane, -ENODEV);
 }
 
 /* Context: ring.lock held. Parked reads come first. */

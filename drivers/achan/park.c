@@ -363,12 +363,13 @@ static struct achan_request *first(struct list_head *list)
 static u32 next_chunk(struct achan_lane *lane)
 {
 	struct achan_request *request = first(&lane->parked_writes);
-	u32 need;
+	u32 length, need;
 
 	if (!request)
 		return 0;
-	return achan_chunk(lane, request->total,
-			   request->total - request->moved, &need);
+	length = achan_chunk(lane, request->total,
+			     request->total - request->moved, &need);
+	return need <= achan_ring_free(&lane->ring) ? length : 0;
 }
 
 /* Context: ring.lock held. @claimed: the caller has the claim. */
@@ -401,7 +402,6 @@ bool achan_park_can_move(struct achan_lane *lane)
 static bool move_writes(struct achan_lane *lane, bool may_sleep)
 {
 	struct achan_ring *ring = &lane->ring;
-	u64 timestamp = ktime_get_ns();
 	unsigned long flags;
 	bool moved = false;
 	u32 length;
@@ -417,7 +417,7 @@ static bool move_writes(struct achan_lane *lane, bool may_sleep)
 		size_t at = request->length - (request->total - request->moved);
 		struct achan_record *record;
 
-		record = achan_ring_reserve(ring, length, timestamp);
+		record = achan_ring_reserve(ring, length, ktime_get_ns());
 		request->state = ACHAN_REQUEST_BUSY;
 		raw_spin_unlock_irqrestore(&ring->lock, flags);
 
@@ -675,29 +675,45 @@ static void fault_work(struct work_struct *work)
 	put_device(&channel->dev);
 }
 
-/**
- * achan_park_end() - end all parked requests
- * @lane:  the lane
- * @error: with what, where nothing was transferred yet
- *
- * Those that are being served end by themselves. The caller queues
- * @lane->work.
- *
- * Context: ring.lock held.
- */
-void achan_park_end(struct achan_lane *lane, int error)
+/* Context: ring.lock held. A request that nobody is serving, or NULL. */
+static struct achan_request *next_idle(struct achan_lane *lane)
 {
 	struct list_head *lists[] = { &lane->parked_reads, &lane->faulting,
 				      &lane->parked_writes };
-	struct achan_request *request, *next;
+	struct achan_request *request;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(lists); i++) {
-		list_for_each_entry_safe(request, next, lists[i], node) {
-			if (request->state == ACHAN_REQUEST_BUSY)
-				continue;
+	for (i = 0; i < ARRAY_SIZE(lists); i++)
+		/* Only the first of a list can be BUSY. */
+		list_for_each_entry(request, lists[i], node)
+			if (request->state != ACHAN_REQUEST_BUSY)
+				return request;
+	return NULL;
+}
+
+/**
+ * achan_park_end() - end all parked requests of a lane that is dead
+ * @lane:  the lane
+ * @error: with what, where nothing was transferred yet
+ *
+ * Those that are being served end by themselves; no new ones can come. The
+ * lock is let go after each, since there can be many.
+ *
+ * Context: any; no lock of ours held.
+ */
+void achan_park_end(struct achan_lane *lane, int error)
+{
+	struct achan_request *request;
+	unsigned long flags;
+
+	do {
+		raw_spin_lock_irqsave(&lane->ring.lock, flags);
+		request = next_idle(lane);
+		if (request) {
 			request_done(request, partial(request, error));
 			request_finish_later(request);
 		}
-	}
+		raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+	} while (request);
+	queue_work(achan_workqueue, &lane->work);
 }

@@ -155,7 +155,7 @@ bool achan_ring_readable(const struct achan_ring *ring)
  */
 void achan_ring_claim(struct achan_ring *ring, struct achan_cursor *cursor)
 {
-	ring->claimed = true;
+	WRITE_ONCE(ring->claimed, true);
 	cursor->position = ring->tail;
 	cursor->offset = ring->offset;
 	cursor->bytes = 0;
@@ -233,6 +233,6 @@ void achan_ring_retire(struct achan_ring *ring,
  */
 void achan_ring_release(struct achan_ring *ring)
 {
-	ring->claimed = false;
+	WRITE_ONCE(ring->claimed, false);
 	ring_skip_discarded(ring);
 }

@@ -179,11 +179,12 @@ ssize_t achan_take(struct achan_lane *lane, struct achan_cursor *cursor,
  * @lane:  the lane written to
  * @total: bytes of the whole write
  * @left:  bytes of it that are not in the ring yet, at least one
- * @need:  set to the bytes of ring that must be free before any can go in
+ * @need:  set to the bytes of ring to wait for when there is no room
  *
  * A message is one record; so is a stream write of PIPE_BUF bytes at the most,
  * which makes it atomic. A larger one is split so that a reader can start on
- * its beginning, and not into crumbs.
+ * its beginning. It takes what room there is, but who waits for room, waits
+ * for some that is worth a record.
  *
  * Context: @lane->ring.lock held. Return: payload bytes, 0 if there is no room.
  */
@@ -198,7 +199,7 @@ u32 achan_chunk(const struct achan_lane *lane, size_t total, size_t left,
 		return *need <= room ? left : 0;
 	}
 	*need = ACHAN_RECORD_SIZE(min_t(size_t, left, PIPE_BUF));
-	if (*need > room)
+	if (room <= sizeof(struct achan_record))
 		return 0;
 	room -= sizeof(struct achan_record);
 	return min3(left, (size_t)room,
