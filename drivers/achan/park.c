@@ -43,6 +43,13 @@
  */
 #define ACHAN_FAULTING_MAX	64
 
+/*
+ * Steps that whoever brings a record or makes room does for parked requests,
+ * before it leaves the rest to the worker: a write() shall not pay for what
+ * others keep submitting.
+ */
+#define ACHAN_STEPS_MAX		64
+
 /* A buffer that is swapped out again each time is not worth more attempts. */
 #define ACHAN_FAULTS_MAX	64
 
@@ -286,6 +293,18 @@ static struct achan_request *request_alloc(struct achan_lane *lane,
 	return request;
 }
 
+/**
+ * struct achan_runner - a context that moves parked requests
+ * @mm:	   the address space it works in, used in a worker only
+ * @worker: it is the lane's worker: it may sleep, and fill from any process
+ * @steps:  how many it may still do
+ */
+struct achan_runner {
+	struct achan_mm mm;
+	bool worker;
+	unsigned int steps;
+};
+
 static void fault_work(struct work_struct *work);
 
 /**
@@ -354,6 +373,19 @@ ssize_t achan_park_write(struct achan_file *file, struct kiocb *iocb,
 	return request_park(request);
 }
 
+/* Context: ring.lock held. Return: false if the worker has to do the rest. */
+static bool runner_step(struct achan_runner *runner, struct achan_lane *lane)
+{
+	if (runner->worker)
+		return true;
+	if (runner->steps) {
+		runner->steps--;
+		return true;
+	}
+	queue_work(achan_workqueue, &lane->work);
+	return false;
+}
+
 static struct achan_request *first(struct list_head *list)
 {
 	return list_first_entry_or_null(list, struct achan_request, node);
@@ -399,7 +431,7 @@ bool achan_park_can_move(struct achan_lane *lane)
  * so that records get there, and requests complete, in the order of arrival.
  * Return: whether it did anything.
  */
-static bool move_writes(struct achan_lane *lane, bool may_sleep)
+static bool move_writes(struct achan_lane *lane, struct achan_runner *runner)
 {
 	struct achan_ring *ring = &lane->ring;
 	unsigned long flags;
@@ -412,7 +444,7 @@ static bool move_writes(struct achan_lane *lane, bool may_sleep)
 		return false;
 	}
 	lane->moving = true;
-	while ((length = next_chunk(lane))) {
+	while ((length = next_chunk(lane)) && runner_step(runner, lane)) {
 		struct achan_request *request = first(&lane->parked_writes);
 		size_t at = request->length - (request->total - request->moved);
 		struct achan_record *record;
@@ -434,7 +466,7 @@ static bool move_writes(struct achan_lane *lane, bool may_sleep)
 			continue;
 		request_done(request, request->moved);
 		raw_spin_unlock_irqrestore(&ring->lock, flags);
-		request_complete(request, may_sleep);
+		request_complete(request, runner->worker);
 		raw_spin_lock_irqsave(&ring->lock, flags);
 	}
 	lane->moving = false;
@@ -443,7 +475,8 @@ static bool move_writes(struct achan_lane *lane, bool may_sleep)
 }
 
 static ssize_t fill_read(struct achan_request *request,
-			 struct achan_cursor *cursor, struct achan_mm *user)
+			 struct achan_cursor *cursor,
+			 struct achan_runner *runner)
 {
 	struct achan_buffer *buffer = &request->buffer;
 	struct iov_iter to;
@@ -452,7 +485,7 @@ static ssize_t fill_read(struct achan_request *request,
 		iov_iter_bvec(&to, ITER_DEST, buffer->pages, buffer->nr,
 			      iov_iter_count(&buffer->iter));
 	} else {
-		if (!achan_mm_use(user, buffer->mm))
+		if (!achan_mm_use(&runner->mm, buffer->mm))
 			return -ECANCELED;
 		to = buffer->iter;
 	}
@@ -503,22 +536,21 @@ static bool start_fault(struct achan_request *request)
 /*
  * Fills parked reads while there are records. The claim is kept over
  * ki_complete(), so that requests complete in the order in which they are
- * served. @user is NULL outside of the lane's worker. Return: whether it did
- * anything.
+ * served. Return: whether it did anything.
  */
-static bool fill_reads(struct achan_lane *lane, struct achan_mm *user)
+static bool fill_reads(struct achan_lane *lane, struct achan_runner *runner)
 {
 	struct achan_ring *ring = &lane->ring;
 	bool claimed = false, filled = false;
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&ring->lock, flags);
-	while (next_read(lane, claimed)) {
+	while (next_read(lane, claimed) && runner_step(runner, lane)) {
 		struct achan_request *request = first(&lane->parked_reads);
 		struct achan_cursor cursor;
 		ssize_t ret;
 
-		if (!request->buffer.nr && !user) {
+		if (!request->buffer.nr && !runner->worker) {
 			queue_work(achan_workqueue, &lane->work);
 			break;
 		}
@@ -527,7 +559,7 @@ static bool fill_reads(struct achan_lane *lane, struct achan_mm *user)
 		request->state = ACHAN_REQUEST_BUSY;
 		raw_spin_unlock_irqrestore(&ring->lock, flags);
 
-		ret = fill_read(request, &cursor, user);
+		ret = fill_read(request, &cursor, runner);
 
 		raw_spin_lock_irqsave(&ring->lock, flags);
 		if (ret >= 0)
@@ -543,7 +575,9 @@ static bool fill_reads(struct achan_lane *lane, struct achan_mm *user)
 		filled = true;
 		request_done(request, ret);
 		raw_spin_unlock_irqrestore(&ring->lock, flags);
-		request_complete(request, user);
+		request_complete(request, runner->worker);
+		if (runner->worker)
+			cond_resched();
 		raw_spin_lock_irqsave(&ring->lock, flags);
 	}
 	if (claimed)
@@ -555,15 +589,15 @@ static bool fill_reads(struct achan_lane *lane, struct achan_mm *user)
 }
 
 static unsigned int park_run(struct achan_lane *lane, bool committed,
-			     struct achan_mm *user)
+			     struct achan_runner *runner)
 {
 	unsigned long flags;
 	unsigned int due;
 	bool moved, filled;
 
 	do {
-		moved = move_writes(lane, user);
-		filled = fill_reads(lane, user);
+		moved = move_writes(lane, runner);
+		filled = fill_reads(lane, runner);
 		committed |= moved || filled;
 	} while (moved || filled);
 
@@ -585,14 +619,16 @@ static unsigned int park_run(struct achan_lane *lane, bool committed,
  */
 unsigned int achan_park_run(struct achan_lane *lane, bool committed)
 {
-	return park_run(lane, committed, NULL);
+	struct achan_runner runner = { .steps = ACHAN_STEPS_MAX };
+
+	return park_run(lane, committed, &runner);
 }
 
 /* Completes what others left to it, and fills what only a thread can. */
 void achan_park_work(struct work_struct *work)
 {
 	struct achan_lane *lane = container_of(work, struct achan_lane, work);
-	struct achan_mm user = { };
+	struct achan_runner runner = { .worker = true };
 	struct achan_request *request;
 	unsigned long flags;
 
@@ -606,8 +642,8 @@ void achan_park_work(struct work_struct *work)
 	}
 	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
 	/* A request that went may have been what kept records from readers. */
-	achan_lane_act(lane, park_run(lane, true, &user));
-	achan_mm_drop(&user);
+	achan_lane_act(lane, park_run(lane, true, &runner));
+	achan_mm_drop(&runner.mm);
 }
 
 /* Context: ring.lock held. Back to its place among those still waiting. */
