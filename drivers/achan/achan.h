@@ -49,13 +49,9 @@ struct achan_pages {
  * @pages:	   their memory
  * @parked_reads:  struct achan_request in the order of arrival
  * @parked_writes: the same for writes
- * @faulting:	   parked reads that left the queue while a worker makes their
- *		   buffer present; they come back to its front
  * @finished:	   requests that @work completes with the result they hold
- * @nr_reads:	   parked reads, faulting ones included
- * @nr_faulting:   faulting reads
+ * @nr_reads:	   parked reads
  * @nr_writes:	   parked writes
- * @arrivals:	   number of requests ever parked, which gives each its place
  * @parked_bytes:  data that the parked writes hold
  * @moving:	   somebody is moving parked writes into the ring
  * @room_wanted:   somebody saw the ring full: bytes of ring whose being free
@@ -75,12 +71,9 @@ struct achan_lane {
 	struct achan_pages pages;
 	struct list_head parked_reads;
 	struct list_head parked_writes;
-	struct list_head faulting;
 	struct list_head finished;
 	unsigned int nr_reads;
-	unsigned int nr_faulting;
 	unsigned int nr_writes;
-	u64 arrivals;
 	size_t parked_bytes;
 	bool moving;
 	u32 room_wanted;

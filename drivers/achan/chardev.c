@@ -71,8 +71,8 @@ static bool may_park(const struct kiocb *iocb)
 static ssize_t read_now(struct achan_file *file, struct iov_iter *to)
 {
 	bool framed = READ_ONCE(file->flags) & ACHAN_OPEN_FRAMED;
-	bool stream = file->channel->mode == ACHAN_MODE_STREAM && !framed;
 	struct achan_lane *lane = file->rx;
+	bool truncated = false;
 	struct achan_cursor cursor;
 	size_t left, want = 0;
 	ssize_t ret;
@@ -83,15 +83,19 @@ static ssize_t read_now(struct achan_file *file, struct iov_iter *to)
 			return ret;
 		ret = achan_take(lane, &cursor, to, framed, &want);
 		achan_lane_release(lane, ret < 0 ? NULL : &cursor);
+		if (ret == -EMSGSIZE && truncated)
+			return -EFAULT;
 		if (ret != -EFAULT || !user_backed_iter(to))
 			return ret;
 
 		left = fault_in_iov_iter_writeable(to, want);
-		if (left == want || (left && !stream))
+		if (left == want)
 			return -EFAULT;
-		/* The part of the buffer before the bad address is good. */
-		if (left)
+		/* What lies before the bad address is good. */
+		if (left) {
 			iov_iter_truncate(to, want - left);
+			truncated = true;
+		}
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();

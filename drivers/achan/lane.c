@@ -31,7 +31,6 @@ struct achan_lane *achan_lane_alloc(u32 ring_bytes)
 	achan_ring_init(&lane->ring, lane->pages.data, ring_bytes);
 	INIT_LIST_HEAD(&lane->parked_reads);
 	INIT_LIST_HEAD(&lane->parked_writes);
-	INIT_LIST_HEAD(&lane->faulting);
 	INIT_LIST_HEAD(&lane->finished);
 	init_waitqueue_head(&lane->claim_wait);
 	INIT_WORK(&lane->work, achan_park_work);

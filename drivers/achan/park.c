@@ -13,6 +13,11 @@
  *			  \---------------- cancel, removal ---->    |
  *							    ki_complete()
  *
+ * Requests are served strictly in the order of arrival: a stream may be read by
+ * several at once. One whose buffer a worker makes present (FAULTING) keeps its
+ * place, and the others wait: for as long as user space makes the fault last
+ * (userfaultfd), or until the request is cancelled.
+ *
  * Exactly one context takes a request to DONE, under ring.lock, and that one,
  * or the lane's worker for it, completes the kiocb without the lock.
  *
@@ -35,13 +40,6 @@
 #include <linux/slab.h>
 
 #include "achan.h"
-
-/*
- * Reads of a lane that may be out of the queue at the same time because of a
- * page fault. A fault can be as slow as user space wants it (userfaultfd), so
- * one does not hold up the others, but it occupies a kernel thread.
- */
-#define ACHAN_FAULTING_MAX	64
 
 /*
  * Steps that whoever brings a record or makes room does for parked requests,
@@ -72,11 +70,11 @@ enum achan_request_state {
  * @refs:	one for the completion, one for @fault_work while that is queued
  * @state:	where it is in the picture above; under ring.lock
  * @cancelled:	cancelled while NEW or BUSY
- * @arrival:	its place in the order
  * @result:	what @iocb will be completed with; once DONE
  * @write:	direction; tells which of the following hold
  * @framed:	the read is one of frames
  * @faults:	times that the buffer was not present
+ * @truncated:	what lies behind the end of the buffer cannot be made present
  * @want:	bytes of the buffer that the record at hand takes
  * @buffer:	where to
  * @fault_work: makes the buffer present
@@ -93,11 +91,11 @@ struct achan_request {
 	enum achan_request_state state;
 	bool cancelled;
 	bool write;
-	u64 arrival;
 	ssize_t result;
 	union {
 		struct {
 			bool framed;
+			bool truncated;
 			unsigned int faults;
 			size_t want;
 			struct achan_buffer buffer;
@@ -134,8 +132,6 @@ static void request_done(struct achan_request *request, ssize_t result)
 {
 	struct achan_lane *lane = request->lane;
 
-	if (request->state == ACHAN_REQUEST_FAULTING)
-		lane->nr_faulting--;
 	list_del_init(&request->node);
 	request->state = ACHAN_REQUEST_DONE;
 	request->result = result;
@@ -227,7 +223,6 @@ static void request_enqueue(struct achan_request *request)
 {
 	struct achan_lane *lane = request->lane;
 
-	request->arrival = lane->arrivals++;
 	request->state = ACHAN_REQUEST_QUEUED;
 	if (request->write) {
 		lane->nr_writes++;
@@ -405,9 +400,11 @@ static u32 next_chunk(struct achan_lane *lane)
 }
 
 /* Context: ring.lock held. @claimed: the caller has the claim. */
-static bool next_read(const struct achan_lane *lane, bool claimed)
+static bool next_read(struct achan_lane *lane, bool claimed)
 {
-	return !list_empty(&lane->parked_reads) &&
+	struct achan_request *request = first(&lane->parked_reads);
+
+	return request && request->state != ACHAN_REQUEST_FAULTING &&
 	       lane->ring.claimed == claimed &&
 	       achan_ring_readable(&lane->ring);
 }
@@ -506,31 +503,19 @@ static int fault_verdict(const struct achan_request *request)
 	return request->faults < ACHAN_FAULTS_MAX ? -EINPROGRESS : -EFAULT;
 }
 
-/*
- * Context: ring.lock held; the request is BUSY. The record stays for others.
- * Return: false if no more requests may be out because of a fault.
- */
-static bool start_fault(struct achan_request *request)
+/* Context: ring.lock held; the request is BUSY. The record stays. */
+static void start_fault(struct achan_request *request)
 {
-	struct achan_lane *lane = request->lane;
-
-	if (lane->nr_faulting >= ACHAN_FAULTING_MAX) {
-		request->state = ACHAN_REQUEST_QUEUED;
-		return false;
-	}
-	lane->nr_faulting++;
 	request->faults++;
 	request->state = ACHAN_REQUEST_FAULTING;
-	list_move_tail(&request->node, &lane->faulting);
 	/*
 	 * For the worker: it goes on with the address space and the lane even
 	 * if the request is cancelled meanwhile.
 	 */
 	refcount_inc(&request->refs);
 	mmget(request->buffer.mm);
-	get_device(&lane->reader->dev);
+	get_device(&request->lane->reader->dev);
 	queue_work(achan_fault_workqueue, &request->fault_work);
-	return true;
 }
 
 /*
@@ -567,11 +552,11 @@ static bool fill_reads(struct achan_lane *lane, struct achan_runner *runner)
 		if (ret == -EFAULT)
 			ret = fault_verdict(request);
 		if (ret == -EINPROGRESS) {
-			if (!start_fault(request))
-				break;
-			filled = true;
-			continue;
+			start_fault(request);
+			break;
 		}
+		if (ret == -EMSGSIZE && request->truncated)
+			ret = -EFAULT;
 		filled = true;
 		request_done(request, ret);
 		raw_spin_unlock_irqrestore(&ring->lock, flags);
@@ -646,22 +631,6 @@ void achan_park_work(struct work_struct *work)
 	achan_mm_drop(&runner.mm);
 }
 
-/* Context: ring.lock held. Back to its place among those still waiting. */
-static void fault_resolved(struct achan_request *request)
-{
-	struct achan_lane *lane = request->lane;
-	struct achan_request *later;
-
-	lane->nr_faulting--;
-	request->state = ACHAN_REQUEST_QUEUED;
-	list_del(&request->node);
-	/* No more than ACHAN_FAULTING_MAX are before it. */
-	list_for_each_entry(later, &lane->parked_reads, node)
-		if (later->arrival > request->arrival)
-			break;
-	list_add_tail(&request->node, &later->node);
-}
-
 /* Bytes of @iter's first @want that cannot be made present. */
 static size_t fault_in(struct mm_struct *mm, struct iov_iter *iter, size_t want)
 {
@@ -680,7 +649,6 @@ static void fault_work(struct work_struct *work)
 	struct achan_lane *lane = request->lane;
 	struct achan *channel = lane->reader;
 	struct mm_struct *mm = request->buffer.mm;
-	bool stream = channel->mode == ACHAN_MODE_STREAM && !request->framed;
 	size_t left, want = request->want;
 	bool complete = false;
 	unsigned int due;
@@ -690,14 +658,16 @@ static void fault_work(struct work_struct *work)
 
 	raw_spin_lock_irqsave(&lane->ring.lock, flags);
 	if (request->state == ACHAN_REQUEST_FAULTING) {
-		complete = left == want || (left && !stream);
+		complete = left == want;
 		if (complete) {
 			request_done(request, -EFAULT);
 		} else {
+			request->state = ACHAN_REQUEST_QUEUED;
+			request->truncated |= left > 0;
+			/* What lies before the bad address is good. */
 			if (left)
 				iov_iter_truncate(&request->buffer.iter,
 						  want - left);
-			fault_resolved(request);
 		}
 	}
 	due = achan_lane_due(lane, true);
@@ -714,7 +684,7 @@ static void fault_work(struct work_struct *work)
 /* Context: ring.lock held. A request that nobody is serving, or NULL. */
 static struct achan_request *next_idle(struct achan_lane *lane)
 {
-	struct list_head *lists[] = { &lane->parked_reads, &lane->faulting,
+	struct list_head *lists[] = { &lane->parked_reads,
 				      &lane->parked_writes };
 	struct achan_request *request;
 	unsigned int i;
