@@ -133,14 +133,25 @@ void achan_ring_discard(struct achan_ring *ring, struct achan_record *record)
  * @ring: the ring
  *
  * While a consumer holds the claim the answer may be one that it is about to
- * retire.
+ * retire. A record that is discarded meanwhile stays at the tail until the
+ * release, and is passed over here: it is nothing to read.
  *
  * Context: @ring->lock held.
  */
 bool achan_ring_readable(const struct achan_ring *ring)
 {
-	return ring->tail != ring->head &&
-	       !(ring_record(ring, ring->tail)->flags & ACHAN_RECORD_BUSY);
+	u32 position = ring->tail;
+
+	while (position != ring->head) {
+		struct achan_record *record = ring_record(ring, position);
+
+		if (record->flags & ACHAN_RECORD_BUSY)
+			return false;
+		if (!(record->flags & ACHAN_RECORD_DISCARD))
+			return true;
+		position += record_size(record);
+	}
+	return false;
 }
 
 /**

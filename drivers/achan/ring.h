@@ -20,8 +20,9 @@
  * runs of records are copied out at once.
  *
  * Locking: @lock guards every field; each section under it takes constant
- * time. Payload is copied outside of it, into a reserved record or out of a
- * claimed one. A function's "Context" says whether the caller holds the lock.
+ * time, but for a step per record that was discarded behind a claim. Payload is
+ * copied outside of it, into a reserved record or out of a claimed one. A
+ * function's "Context" says whether the caller holds the lock.
  */
 #ifndef _ACHAN_RING_H
 #define _ACHAN_RING_H
