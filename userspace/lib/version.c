@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The library's version, and its errors in words. */
+#include "internal.h"
+
+#include <string.h>
+
+unsigned int achan_version(void)
+{
+	return ACHAN_VERSION;
+}
+
+/* Errors that mean more here than strerror() says; NULL for the others. */
+static const char *own_meaning(int error)
+{
+	switch (error) {
+	case EAGAIN:
+		return "Nothing to read or no room now; a new queue: raise the sysctl fs.aio-max-nr";
+	case E2BIG:
+		return "Option set that this version of libachan does not know; a newer one is needed";
+	case EALREADY:
+		return "Too late to cancel, or the file cannot; the completion tells";
+	case EBADMSG:
+		return "Not a whole frame; is the channel read framed?";
+	case ECANCELED:
+		return "Request cancelled";
+	case ECHILD:
+		return "Handle belongs to the parent process; open one in this process";
+	case EMSGSIZE:
+		return "Record larger than the buffer or the channel";
+	case ENODEV:
+		return "Channel removed";
+	case ENOTTY:
+		return "Not a channel device";
+	case EPROTO:
+		return "Driver has another version of the achan ABI; build libachan for it";
+	case ETIMEDOUT:
+		return "Time passed";
+	default:
+		return NULL;
+	}
+}
+
+const char *achan_strerror(int error)
+{
+	const char *text;
+	int saved = errno;
+
+	/* INT_MIN has no positive counterpart. */
+	if (error < 0)
+		error = error < -4095 ? 4096 : -error;
+	text = own_meaning(error);
+	if (!text)
+		text = strerror(error);
+	errno = saved;
+	return text;
+}
