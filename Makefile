@@ -90,7 +90,7 @@ install uninstall:
 library:
 	@$(MAKE) -s -C userspace O=$(build)/userspace lib
 
-tests: library
+tests: library $(if $(filter test_examples,$(vm_tests)),userspace)
 	@$(MAKE) -s -C tests/vm O=$(build)/tests/vm U=$(build)/userspace \
 		$(filter-out %.sh,$(vm_tests))
 
@@ -107,14 +107,16 @@ unit-tests-%: FORCE
 module_in_guest	= $(build)/module-$*/drivers/achan/achan.ko=/lib/achan.ko
 tests_in_guest	= scripts/run-tests=/bin/run-tests tests/vm/tap.sh=/tests/vm/tap.sh \
 	$(foreach t,$(vm_tests),$(if $(filter %.sh,$t),tests/vm,$(build)/tests/vm)/$t=/tests/vm/$t)
-achan_in_guest	= $(foreach d,demo examples,$(addsuffix =/usr/bin/, \
-	$(shell find $(build)/userspace/$d -type f -perm /111)))
+achan_in_guest	= $(build)/userspace/demo/achan-demo=/usr/bin/ $(examples_in_guest)
+examples_in_guest = $(foreach e,$(basename $(notdir $(wildcard userspace/examples/*.c))), \
+	$(build)/userspace/examples/$e=/usr/bin/achan-example-$e)
 shell_in_guest	= $(foreach t,dash cat dd head timeout,/bin/$t=/usr/bin/$t)
 tools_in_guest	= /usr/bin/socat=/usr/bin/socat \
 	--python=asyncio,fcntl,hashlib,select,signal,threading
 
 $(build)/tests-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests
 	@scripts/initramfs $@ tests/vm/init $(module_in_guest) $(tests_in_guest) \
+		$(if $(filter test_examples,$(vm_tests)),$(examples_in_guest)) \
 		$(if $(filter %.sh,$(vm_tests)),$(shell_in_guest)) \
 		$(if $(filter test_tools.sh,$(vm_tests)),$(tools_in_guest))
 

@@ -492,16 +492,19 @@ END_TEST
 START_TEST(marker_sent_as_sigio_is_an_overflow)
 {
 	struct achan_notifier *notifier = new_notifier(_i);
+	/* All that sending looks at. */
+	struct achan_notifier sender = {
+		.signal_number = SIGIO,
+		.process_id = notifier->process_id,
+		.owner = notifier->owner,
+	};
 	struct probe probe = { 0 };
 	struct achan *ends[2];
-	int number = notifier->signal_number;
 
 	library_pipe(ends, O_NONBLOCK);
 	add(notifier, ends[0], &probe);
 	settle(notifier);
-	notifier->signal_number = SIGIO;
-	ck_assert_int_eq(achan_notifier_send_marker(notifier, 0), 0);
-	notifier->signal_number = number;
+	ck_assert_int_eq(achan_notifier_send_marker(&sender, 0), 0);
 	ck_assert(reaches(notifier, &probe.overflows, 1));
 	achan_notifier_free(notifier);
 	library_close(ends);

@@ -14,9 +14,9 @@ static const char *own_meaning(int error)
 {
 	switch (error) {
 	case EAGAIN:
-		return "Nothing to read or no room now; a new queue: raise the sysctl fs.aio-max-nr";
+		return "Nothing there or no room; for a new queue: raise fs.aio-max-nr";
 	case E2BIG:
-		return "Option set that this version of libachan does not know; a newer one is needed";
+		return "Option that this libachan does not know; use a newer one";
 	case EALREADY:
 		return "Too late to cancel, or the file cannot; the completion tells";
 	case EBADMSG:
