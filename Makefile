@@ -55,6 +55,7 @@ help:
 #?                      asked for, -6.1-plain, -6.1-rt, -6.12-plain, -6.12-rt
 #?     T="aio poll"     only these subjects
 #?     RUN=name         in build/run-name, beside another run
+#? make models          measures the README's table of I/O models, UIO's column too
 #? make shell           a shell in a guest with module and tools; K=6.1
 #? make lint            checkpatch, sparse, warnings, shellcheck: silent when good
 
@@ -162,6 +163,25 @@ run-%: $(build)/tests-%.cpio
 demo: setup $(build)/demo-$(K).cpio
 	@scripts/guest --name=demo --results=$(results) $$(scripts/kernel --image $(K)) \
 		$(build)/demo-$(K).cpio command achan-demo /boot/vmlinuz
+
+# UIO's modules come with Debian's plain image only; QEMU's edu is what they drive.
+uio	:= uio uio_pci_generic
+
+$(build)/models.cpio: $(build)/module-6.12-plain/drivers/achan/achan.ko userspace
+	@for m in $(uio); do \
+		xz -dc $$(find $$(scripts/kernel 6.12-plain)/lib -name $$m.ko.xz) \
+			>$(build)/$$m.ko || exit; \
+	done
+	@scripts/initramfs $@ tests/vm/init \
+		$(build)/module-6.12-plain/drivers/achan/achan.ko=/lib/achan.ko \
+		$(build)/userspace/demo/achan-models=/usr/bin/ \
+		$(foreach m,$(uio),$(build)/$m.ko=/lib/$m.ko)
+
+models: setup $(build)/models.cpio
+	@scripts/guest --name=models --results=$(results) --device=edu \
+		$$(scripts/kernel --image 6.12-plain) $(build)/models.cpio command \
+		'insmod /lib/uio.ko; insmod /lib/uio_pci_generic.ko; \
+		 echo 1234 11e8 >/sys/bus/pci/drivers/uio_pci_generic/new_id; achan-models'
 
 shell: setup $(build)/shell-$(K).cpio
 	@scripts/guest --name=shell --results=$(results) $$(scripts/kernel --image $(K)) \

@@ -13,6 +13,10 @@
 
 #include "achan.h"
 
+/* A ring that is too large is refused; nobody shall be killed to make room. */
+#define ACHAN_PAGES_GFP	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL |	\
+			 __GFP_NOWARN)
+
 static void pages_put(struct achan_pages *pages)
 {
 	while (pages->nr)
@@ -37,11 +41,11 @@ int achan_pages_alloc(struct achan_pages *pages, u32 size)
 
 	pages->nr = 0;
 	pages->pages = kvcalloc(2 * nr, sizeof(*pages->pages),
-				GFP_KERNEL_ACCOUNT);
+				ACHAN_PAGES_GFP);
 	if (!pages->pages)
 		return -ENOMEM;
 	for (i = 0; i < nr; i++) {
-		struct page *page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+		struct page *page = alloc_page(ACHAN_PAGES_GFP | __GFP_ZERO);
 
 		if (!page)
 			goto err;

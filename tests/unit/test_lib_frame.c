@@ -31,7 +31,7 @@ static size_t put_frame(unsigned char *buf, size_t offset, uint64_t sequence,
 
 static const char *const texts[] = { "first", "", "exactly8", "the last one" };
 
-#define TEXTS	(int)(sizeof(texts) / sizeof(texts[0]))
+#define TEXTS	((int)(sizeof(texts) / sizeof(texts[0])))
 
 /* Fills @buf with all texts and returns the bytes used. */
 static size_t put_texts(unsigned char *buf)

@@ -449,8 +449,10 @@ START_TEST(overflow_polls_every_channel_and_says_so)
 	/* Once there is room again, signals are as before. */
 	limit_queue(limit);
 	settle(notifier);
-	for (int i = 0; i < 3; i++)
-		probes[i].calls = probes[i].overflows = 0;
+	for (int i = 0; i < 3; i++) {
+		probes[i].calls = 0;
+		probes[i].overflows = 0;
+	}
 	library_write_bytes(ends[2][1], 1);
 	settle(notifier);
 	ck_assert_int_eq(probes[2].calls, 1);
@@ -1769,8 +1771,7 @@ static TCase *queue_of_signals_case(void)
 {
 	TCase *tcase = tcase_create("queue of signals");
 
-	tcase_add_loop_test(tcase, overflow_polls_every_channel_and_says_so, 0,
-			    MODES);
+	tcase_add_loop_test(tcase, overflow_polls_every_channel_and_says_so, 0, MODES);
 	tcase_add_loop_test(tcase, channel_added_during_overflow_works, 0,
 			    MODES);
 	tcase_add_loop_test(tcase, marker_sent_as_sigio_is_an_overflow, 0,

@@ -1044,7 +1044,7 @@ static const struct {
 	{ 1U << 20, 100000 },
 };
 
-#define MODEL_RUNS	(int)(sizeof(model_runs) / sizeof(model_runs[0]))
+#define MODEL_RUNS	((int)(sizeof(model_runs) / sizeof(model_runs[0])))
 
 START_TEST(random_operations_agree_with_a_plain_queue)
 {

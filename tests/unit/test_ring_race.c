@@ -54,7 +54,7 @@ static const struct race races[] = {
 	{ 3, 2, 8192, 0, 50, 20, false },
 };
 
-#define RACES	(int)(sizeof(races) / sizeof(races[0]))
+#define RACES	((int)(sizeof(races) / sizeof(races[0])))
 
 /*
  * What became of a number. A producer enters it under the lock before it

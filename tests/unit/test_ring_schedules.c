@@ -11,9 +11,13 @@
  * There is no point before an unlock, as everybody who does not wait for the
  * lock could as well have gone on at the point before.
  *
- * Memory is sequentially consistent here. In the build with the thread
- * sanitizer each coroutine is a fiber of it, so that a missing acquire or
- * release is seen as a race in some schedule.
+ * A load is a choice too: it may return what was stored before, as long as the
+ * thread does not know of anything newer. It gets to know by its own accesses,
+ * by an acquire of what was released, and by the lock. That is the release and
+ * acquire of C11, and of the kernel's model that a store under a lock brings
+ * with it what was known when the lock was taken (po-unlock-lock-po), for the
+ * head and the flags. All else must be accessed in order: in the build with the
+ * thread sanitizer, where each coroutine is a fiber, it says so if it is not.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -61,6 +65,8 @@
 #define THREADS		3
 #define NOBODY		THREADS
 #define POINTS_MAX	256
+#define LOCATIONS	32
+#define VALUES		24
 #define STACK_BYTES	(256 * 1024)
 #define MEMORY_BYTES	4096U
 #define TAGS		8
@@ -75,9 +81,12 @@ struct access {
 /*
  * A choice: @enabled could go on; @tried were chosen in earlier runs; @asleep
  * need not be, since a run has shown what comes of it. All are bit masks.
+ * @of_value: among values that a load may return, newest first. Then nobody is
+ * asleep, but for @still_asleep at the next choice among threads.
  */
 struct choice {
-	unsigned int chosen, enabled, tried, asleep;
+	unsigned int chosen, enabled, tried, asleep, still_asleep;
+	bool of_value;
 	struct access next[THREADS];
 };
 
@@ -101,6 +110,29 @@ static struct {
 	uint64_t schedules, redundant_runs;
 } scheduler;
 
+/* For every location, which of its values is the oldest that can be loaded. */
+struct view {
+	unsigned char oldest[LOCATIONS];
+};
+
+/* A value that was stored, and what there is to know by an acquire of it. */
+struct value {
+	u32 value;
+	struct view released;
+};
+
+struct location {
+	const void *address;
+	unsigned int values;
+	struct value value[VALUES];
+};
+
+static struct {
+	struct location locations[LOCATIONS];
+	unsigned int count;
+	struct view of_thread[THREADS], at_lock[THREADS], of_lock;
+} views;
+
 /* One run of a scene. */
 struct scene {
 	const char *name;
@@ -119,14 +151,18 @@ static u64 sequence_of[TAGS];
 static u64 next_sequence;
 static bool took_by_thread;
 
-/* The schedule, as the threads that went on at each point. */
+/*
+ * The schedule: the number of the thread that went on at each point, a letter
+ * for a value loaded: 'a' is the newest, if there was a choice.
+ */
 UNSEEN static const char *schedule_text(void)
 {
 	static char text[POINTS_MAX + 1];
 	unsigned int i;
 
 	for (i = 0; i < scheduler.depth; i++)
-		text[i] = (char)('0' + scheduler.choices[i].chosen);
+		text[i] = (char)((scheduler.choices[i].of_value ? 'a' : '0') +
+				 (int)scheduler.choices[i].chosen);
 	text[i] = 0;
 	return text;
 }
@@ -160,6 +196,8 @@ UNSEEN static unsigned int asleep_after(const struct choice *choice)
 {
 	unsigned int before = choice->asleep | choice->tried, after = 0;
 
+	if (choice->of_value)
+		return choice->still_asleep;
 	for (unsigned int i = 0; i < THREADS; i++)
 		if ((before & 1U << i) && i != choice->chosen &&
 		    independent(&choice->next[i],
@@ -174,28 +212,53 @@ UNSEEN static unsigned int lowest(unsigned int mask)
 }
 
 /* A choice that no earlier run came to. */
-UNSEEN static unsigned int choose_anew(unsigned int enabled)
+UNSEEN static struct choice *new_choice(unsigned int enabled)
 {
 	struct choice *choice = &scheduler.choices[scheduler.depth];
-	unsigned int asleep = 0;
 
-	if (scheduler.depth)
-		asleep = asleep_after(choice - 1);
-	if (!(enabled & ~asleep)) {
-		scheduler.redundant = true;
-		return lowest(enabled);
-	}
 	if (scheduler.depth == POINTS_MAX)
 		ck_abort_msg("%s: more than %u points", scene->name,
 			     POINTS_MAX);
 	choice->enabled = enabled;
-	choice->asleep = asleep;
 	choice->tried = 0;
-	choice->chosen = lowest(enabled & ~asleep);
+	choice->asleep = 0;
+	choice->still_asleep = 0;
+	choice->of_value = false;
+	if (scheduler.depth)
+		choice->still_asleep = asleep_after(choice - 1);
+	scheduler.depth++;
+	return choice;
+}
+
+UNSEEN static unsigned int choose_thread(unsigned int enabled)
+{
+	struct choice *choice = new_choice(enabled);
+
+	choice->asleep = choice->still_asleep;
+	if (!(enabled & ~choice->asleep)) {
+		scheduler.depth--;
+		scheduler.redundant = true;
+		return lowest(enabled);
+	}
+	choice->chosen = lowest(enabled & ~choice->asleep);
 	for (unsigned int i = 0; i < THREADS; i++)
 		choice->next[i] = scheduler.threads[i].next;
-	scheduler.depth++;
 	return choice->chosen;
+}
+
+/* One of @count, which 0 is the newest of. */
+UNSEEN static unsigned int choose_value(unsigned int count)
+{
+	struct choice *choice;
+
+	if (count == 1 || scheduler.redundant)
+		return 0;
+	if (scheduler.depth < scheduler.replayed)
+		return scheduler.choices[scheduler.depth++].chosen;
+	choice = new_choice((1U << count) - 1);
+	choice->of_value = true;
+	choice->chosen = 0;
+	return 0;
 }
 
 UNSEEN static unsigned int choose(void)
@@ -219,7 +282,7 @@ UNSEEN static unsigned int choose(void)
 			ck_abort_msg("%s: does not replay", scene->name);
 		return scheduler.choices[scheduler.depth++].chosen;
 	}
-	return choose_anew(enabled);
+	return choose_thread(enabled);
 }
 
 UNSEEN static void switch_to(unsigned int next)
@@ -246,15 +309,110 @@ UNSEEN void schedule_point(enum schedule_access access, const void *address,
 	switch_to(scheduler.starting ? NOBODY : choose());
 }
 
+UNSEEN static void learn(struct view *view, const struct view *from)
+{
+	for (unsigned int i = 0; i < views.count; i++)
+		if (view->oldest[i] < from->oldest[i])
+			view->oldest[i] = from->oldest[i];
+}
+
+/* @newest: what is there now, for a location not seen yet. */
+UNSEEN static unsigned int location_of(const void *address, u32 newest)
+{
+	struct location *location;
+	unsigned int i;
+
+	for (i = 0; i < views.count; i++)
+		if (views.locations[i].address == address)
+			return i;
+	if (i == LOCATIONS)
+		ck_abort_msg("%s: more than %u locations", scene->name,
+			     LOCATIONS);
+	location = &views.locations[views.count++];
+	location->address = address;
+	location->values = 1;
+	location->value[0] = (struct value){ .value = newest };
+	return i;
+}
+
+UNSEEN static void forget_values(void)
+{
+	views.count = 0;
+	views.of_lock = (struct view){ { 0 } };
+	for (unsigned int i = 0; i < THREADS; i++) {
+		views.of_thread[i] = (struct view){ { 0 } };
+		views.at_lock[i] = (struct view){ { 0 } };
+	}
+}
+
+UNSEEN u32 schedule_loaded(const void *address, size_t bytes, u32 newest,
+			   bool acquire)
+{
+	struct location *location;
+	unsigned int i, pick;
+	struct view *view;
+
+	if (scheduler.current == NOBODY || bytes != sizeof(newest))
+		return newest;
+	view = &views.of_thread[scheduler.current];
+	i = location_of(address, newest);
+	location = &views.locations[i];
+	pick = choose_value(location->values - view->oldest[i]);
+	pick = location->values - 1 - pick;
+	view->oldest[i] = (unsigned char)pick;
+	if (acquire)
+		learn(view, &location->value[pick].released);
+	return location->value[pick].value;
+}
+
+UNSEEN void schedule_storing(const void *address, size_t bytes, u32 value,
+			     bool release)
+{
+	struct location *location;
+	struct value *new;
+	struct view *view;
+	unsigned int i;
+
+	if (scheduler.current == NOBODY || bytes != sizeof(value))
+		return;
+	view = &views.of_thread[scheduler.current];
+	i = location_of(address, *(const u32 *)address);
+	location = &views.locations[i];
+	if (location->values == VALUES)
+		ck_abort_msg("%s: more than %u values", scene->name, VALUES);
+	view->oldest[i] = (unsigned char)location->values;
+	new = &location->value[location->values++];
+	new->value = value;
+	new->released = release ? *view : views.at_lock[scheduler.current];
+}
+
+UNSEEN static void learn_from_lock(void)
+{
+	unsigned int thread = scheduler.current;
+
+	if (thread == NOBODY)
+		return;
+	learn(&views.of_thread[thread], &views.of_lock);
+	views.at_lock[thread] = views.of_thread[thread];
+}
+
+UNSEEN static void tell_lock(void)
+{
+	if (scheduler.current != NOBODY)
+		learn(&views.of_lock, &views.of_thread[scheduler.current]);
+}
+
 void schedule_lock(raw_spinlock_t *lock)
 {
 	schedule_point(SCHEDULE_LOCK, lock, sizeof(*lock));
 	if (__atomic_exchange_n(&lock->held, true, __ATOMIC_ACQUIRE))
 		ck_abort_msg("%s: the lock is held", scene->name);
+	learn_from_lock();
 }
 
 void schedule_unlock(raw_spinlock_t *lock)
 {
+	tell_lock();
 	__atomic_store_n(&lock->held, false, __ATOMIC_RELEASE);
 }
 
@@ -301,6 +459,7 @@ UNSEEN static void make_coroutines(void)
 
 UNSEEN static void run_coroutines(void)
 {
+	forget_values();
 	scheduler.depth = 0;
 	scheduler.redundant = false;
 	scheduler.starting = true;
@@ -640,7 +799,7 @@ static const struct scene scenes[] = {
 	  4096, 0U - 48 },
 };
 
-#define SCENES	(int)(sizeof(scenes) / sizeof(scenes[0]))
+#define SCENES	((int)(sizeof(scenes) / sizeof(scenes[0])))
 
 /* Whatever is not written looks like a committed record. */
 static void set_scene(void)

@@ -885,10 +885,8 @@ static void add_read_cases(Suite *suite)
 	add_both(tcase, parked_read_goes_before_a_sleeping_reader);
 	add_both(tcase,
 		 record_that_a_parked_read_takes_is_not_seen_by_poll_or_read);
-	tcase_add_test(tcase,
-		message_parked_with_too_small_a_buffer_is_emsgsize_record_stays);
-	tcase_add_test(tcase,
-		message_too_large_for_a_parked_read_goes_to_the_next_parked);
+	tcase_add_test(tcase, message_parked_with_too_small_a_buffer_is_emsgsize_record_stays);
+	tcase_add_test(tcase, message_too_large_for_a_parked_read_goes_to_the_next_parked);
 	tcase_add_test(tcase, stream_write_is_spread_over_parked_reads);
 	add_both(tcase, framed_parked_read_gets_header_payload_and_padding);
 	add_both(tcase, framed_parked_read_too_small_is_emsgsize_record_stays);

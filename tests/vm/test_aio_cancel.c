@@ -881,8 +881,7 @@ static void add_cancel_cases(Suite *suite)
 	add_both(tcase, cancel_in_the_middle_keeps_the_order_of_the_others);
 	add_both(tcase, cancel_of_a_poll_request_completes_it_once);
 	add_both(tcase, cancel_of_a_parked_write_puts_nothing_in);
-	tcase_add_test(tcase,
-		cancel_of_a_stream_write_taken_in_part_gives_the_partial_count);
+	tcase_add_test(tcase, cancel_of_a_stream_write_taken_in_part_gives_the_partial_count);
 	tcase_add_test(tcase,
 		       cancel_of_a_large_write_lets_the_next_parked_one_in);
 	tcase_add_test(tcase,

@@ -1070,8 +1070,7 @@ static void add_fault_cases(Suite *suite)
 {
 	TCase *tcase = vm_tcase(suite, "fault");
 
-	tcase_add_loop_test(tcase, stream_read_into_half_a_buffer_loses_nothing,
-			    0, 2);
+	tcase_add_loop_test(tcase, stream_read_into_half_a_buffer_loses_nothing, 0, 2);
 	add_both(tcase, worker_read_waits_for_its_page_fault);
 	tcase_add_test(tcase,
 	worker_read_stuck_in_a_page_fault_keeps_its_place_until_cancelled);

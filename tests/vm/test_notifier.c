@@ -822,8 +822,7 @@ static void add_process_cases(Suite *suite)
 	tcase_add_test(tcase, only_the_creating_thread_may_dispatch);
 	tcase_add_test(tcase, one_notifier_of_signal_mode_per_process);
 	tcase_add_test(tcase, foreign_signals_reach_the_former_handler);
-	tcase_add_test(tcase,
-		thread_mode_interrupts_no_thread_and_changes_no_disposition);
+	tcase_add_test(tcase, thread_mode_interrupts_no_thread_and_changes_no_disposition);
 	add_all(tcase,
 		child_process_gets_echild_and_takes_nothing_from_the_parent);
 }

@@ -543,10 +543,11 @@ START_TEST(submit_stops_before_a_request_that_is_refused)
 	ck_assert_int_eq(achan_open_fd(&writer,
 				       vm_reopen(fixture.fd, O_WRONLY)), 0);
 	for (i = 0; i < 3; i++) {
+		struct achan *from = i == 1 ? writer : fixture.channel;
+
 		reqs[i] = achan_queue_get_req(fixture.queue);
-		ck_assert_int_eq(achan_req_prep_read(reqs[i],
-				i == 1 ? writer : fixture.channel, buffers[i],
-				8), 0);
+		ck_assert_int_eq(achan_req_prep_read(reqs[i], from, buffers[i],
+						     8), 0);
 	}
 	ck_assert_int_eq(achan_queue_submit(fixture.queue, reqs, 3), 1);
 	ck_assert_int_eq(achan_queue_submit(fixture.queue, reqs + 1, 2),

@@ -688,8 +688,7 @@ static void add_owner_cases(Suite *suite)
 
 	add_both(tcase, owner_thread_alone_gets_the_signal);
 	add_both(tcase, other_process_as_owner_gets_the_signal);
-	tcase_add_loop_test(tcase,
-		process_group_as_owner_gets_the_signal_everywhere, 0, 4);
+	tcase_add_loop_test(tcase, process_group_as_owner_gets_the_signal_everywhere, 0, 4);
 	add_both(tcase, write_by_a_child_signals_the_owner_not_the_child);
 }
 

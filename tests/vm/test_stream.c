@@ -252,10 +252,10 @@ static long read_share(void *argument)
 			share->sum += data[i];
 		if (n > 0)
 			share->bytes += n;
-		else if (n != -EAGAIN || last)
-			return n;
-		else
+		else if (n == -EAGAIN && !last)
 			sched_yield();
+		else
+			return n;
 	}
 }
 

@@ -588,8 +588,7 @@ int main(void)
 	tcase_add_loop_test(tcase, all_models_together_read_every_record_once,
 			    VM_STREAM, VM_MESSAGE_SMALL + 1);
 	tcase = vm_tcase(suite, "alone");
-	tcase_add_loop_test(tcase, one_consumer_reads_every_record_in_order,
-			    0, 2 * CONSUMERS);
+	tcase_add_loop_test(tcase, one_consumer_reads_every_record_in_order, 0, 2 * CONSUMERS);
 	tcase = vm_tcase(suite, "given_up");
 	tcase_add_loop_test(tcase,
 		one_consumer_reads_every_record_around_those_given_up, 0,

@@ -855,8 +855,7 @@ static void add_armed_cases(Suite *suite)
 	add_both(tcase, write_to_a_full_channel_is_armed_and_completes_later);
 	add_both(tcase, sixty_four_armed_reads_need_no_thread_of_io_wq);
 	add_both(tcase, parked_aio_read_goes_before_an_armed_one);
-	tcase_add_test(tcase,
-		message_too_large_for_an_armed_read_is_emsgsize_record_stays);
+	tcase_add_test(tcase, message_too_large_for_an_armed_read_is_emsgsize_record_stays);
 	add_both(tcase, bad_buffer_of_an_armed_read_is_efault_record_stays);
 	add_both(tcase, poll_completes_when_a_record_comes);
 	add_both(tcase, multishot_poll_completes_for_every_record);

@@ -26,16 +26,33 @@ void schedule_point(enum schedule_access access, const void *address,
 void schedule_lock(raw_spinlock_t *lock);
 void schedule_unlock(raw_spinlock_t *lock);
 
+/*
+ * The newest value at @address is @newest. Return: that, or an older one that a
+ * processor may still see there.
+ */
+u32 schedule_loaded(const void *address, size_t bytes, u32 newest,
+		    bool acquire);
+
+/* @value is about to be stored at @address. */
+void schedule_storing(const void *address, size_t bytes, u32 value,
+		      bool release);
+
 #define SCHEDULE_LOAD_AS(p, order)					\
 ({									\
-	schedule_point(SCHEDULE_LOAD, (const void *)(p), sizeof(*(p)));	\
-	__atomic_load_n(p, order);					\
+	schedule_point(SCHEDULE_LOAD, p, sizeof(*(p)));			\
+	(__typeof__(*(p)))schedule_loaded(p, sizeof(*(p)),		\
+					  __atomic_load_n(p, order),	\
+					  (order) == __ATOMIC_ACQUIRE);	\
 })
 
 #define SCHEDULE_STORE_AS(p, v, order)					\
 do {									\
-	schedule_point(SCHEDULE_STORE, (const void *)(p), sizeof(*(p)));	\
-	__atomic_store_n(p, v, order);					\
+	__typeof__(*(p)) stored = (v);					\
+									\
+	schedule_point(SCHEDULE_STORE, p, sizeof(*(p)));		\
+	schedule_storing(p, sizeof(*(p)), stored,			\
+			 (order) == __ATOMIC_RELEASE);			\
+	__atomic_store_n(p, stored, order);				\
 } while (0)
 
 #define raw_spin_lock_init(lock)	((lock)->held = false)
