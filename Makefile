@@ -17,8 +17,9 @@ K	?= 6.12
 
 # The guest's programs, in the order in which they run. The last two unload the
 # module of the others, or take long.
-all_tests := $(patsubst tests/vm/%.c,%,$(sort $(wildcard tests/vm/test_*.c))) \
-	test_tools.sh test_module.sh
+last_tests := test_tools.sh test_fail_nth test_module.sh
+all_tests := $(filter-out $(last_tests),$(patsubst tests/vm/%.c,%,$(sort \
+	$(wildcard tests/vm/test_*.c)))) $(last_tests)
 vm_tests  := $(if $(T),$(foreach t,$(T),$(filter test_$t test_$t.sh,$(all_tests))),$(all_tests))
 unit_all  := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 unit_tests := $(if $(T),$(foreach t,$(T),$(filter test_$t,$(unit_all))),$(unit_all))

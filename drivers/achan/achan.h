@@ -164,6 +164,12 @@ struct achan_mm {
 	struct mm_struct *mm;
 };
 
+/*
+ * Times that a buffer is made present for one transfer. One that is swapped out
+ * again each time, or whose copies fail for another reason, is not worth more.
+ */
+#define ACHAN_FAULTS_MAX	64
+
 /* What a change to a lane calls for; derived under the lock, done without. */
 #define ACHAN_DUE_RUN	BIT(0)	/* parked requests can move */
 #define ACHAN_DUE_READ	BIT(1)	/* tell readers: there are records for them */

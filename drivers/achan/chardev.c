@@ -72,6 +72,7 @@ static ssize_t read_now(struct achan_file *file, struct iov_iter *to)
 {
 	bool framed = READ_ONCE(file->flags) & ACHAN_OPEN_FRAMED;
 	struct achan_lane *lane = file->rx;
+	unsigned int faults = 0;
 	bool truncated = false;
 	struct achan_cursor cursor;
 	size_t left, want = 0;
@@ -85,7 +86,8 @@ static ssize_t read_now(struct achan_file *file, struct iov_iter *to)
 		achan_lane_release(lane, ret < 0 ? NULL : &cursor);
 		if (ret == -EMSGSIZE && truncated)
 			return -EFAULT;
-		if (ret != -EFAULT || !user_backed_iter(to))
+		if (ret != -EFAULT || !user_backed_iter(to) ||
+		    ++faults == ACHAN_FAULTS_MAX)
 			return ret;
 
 		left = fault_in_iov_iter_writeable(to, want);
@@ -182,6 +184,7 @@ static ssize_t write_record(struct achan_file *file, struct iov_iter *from,
 {
 	bool divisible = file->channel->mode == ACHAN_MODE_STREAM &&
 			 total > PIPE_BUF;
+	unsigned int faults = 0;
 	size_t copied, left;
 	u32 length;
 
@@ -202,7 +205,8 @@ static ssize_t write_record(struct achan_file *file, struct iov_iter *from,
 
 		iov_iter_revert(from, copied);
 		left = fault_in_iov_iter_readable(from, length);
-		if (left == length || (left && !divisible))
+		if (left == length || (left && !divisible) ||
+		    ++faults == ACHAN_FAULTS_MAX)
 			return -EFAULT;
 		/* What lies before the bad address is written. */
 		if (left)

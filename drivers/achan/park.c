@@ -48,9 +48,6 @@
  */
 #define ACHAN_STEPS_MAX		64
 
-/* A buffer that is swapped out again each time is not worth more attempts. */
-#define ACHAN_FAULTS_MAX	64
-
 unsigned int achan_parked_max = 65536;
 unsigned int achan_parked_bytes = 4U << 20;
 

@@ -118,7 +118,8 @@ void achan_ring_discard(struct achan_ring *ring, struct achan_record *record)
 		 * BUSY here, which stays, and goes no further.
 		 */
 		ring->sequence--;
-		WRITE_ONCE(ring->head, ring->head - size);
+		/* Pairs with achan_ring_next(), as the reservation's does. */
+		smp_store_release(&ring->head, ring->head - size);
 		return;
 	}
 	ring->discarded++;

@@ -55,8 +55,8 @@ static ssize_t take_message(struct achan_lane *lane,
 static ssize_t take_stream(struct achan_lane *lane, struct achan_cursor *cursor,
 			   struct iov_iter *to, size_t *want)
 {
+	size_t count = iov_iter_count(to), taken = 0;
 	struct achan_record *record;
-	size_t taken = 0;
 
 	while (iov_iter_count(to) &&
 	       (record = achan_ring_next(&lane->ring, cursor))) {
@@ -67,7 +67,8 @@ static ssize_t take_stream(struct achan_lane *lane, struct achan_cursor *cursor,
 		copied = copy_out(achan_record_payload(record) + cursor->offset,
 				  bytes, to);
 		if (copied < bytes && user_backed_iter(to)) {
-			*want = taken + bytes;
+			/* All that there may be for it, not a page a time. */
+			*want = min_t(size_t, count, taken + lane->ring.size);
 			return fell_short(to, taken + copied);
 		}
 		achan_ring_consume(cursor, record, copied);

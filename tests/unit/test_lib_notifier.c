@@ -1776,9 +1776,8 @@ static TCase *queue_of_signals_case(void)
 			    MODES);
 	tcase_add_loop_test(tcase, marker_sent_as_sigio_is_an_overflow, 0,
 			    MODES);
-	tcase_add_loop_test(tcase,
-		queued_signals_of_a_closed_file_do_not_reach_its_successor, 0,
-		MODES);
+	tcase_add_loop_test(tcase, queued_signals_of_a_closed_file_do_not_reach_its_successor, 0,
+			    MODES);
 	tcase_add_loop_test(tcase,
 			    burst_over_the_limit_ends_in_one_overflow_for_each,
 			    0, MODES);

@@ -1072,8 +1072,7 @@ static void add_fault_cases(Suite *suite)
 
 	tcase_add_loop_test(tcase, stream_read_into_half_a_buffer_loses_nothing, 0, 2);
 	add_both(tcase, worker_read_waits_for_its_page_fault);
-	tcase_add_test(tcase,
-	worker_read_stuck_in_a_page_fault_keeps_its_place_until_cancelled);
+	tcase_add_test(tcase, worker_read_stuck_in_a_page_fault_keeps_its_place_until_cancelled);
 	add_both(tcase, reads_into_untouched_memory_are_served_in_order);
 	add_both(tcase, io_destroy_does_not_wait_for_a_page_fault);
 	add_both(tcase,

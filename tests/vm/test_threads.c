@@ -590,8 +590,7 @@ int main(void)
 	tcase = vm_tcase(suite, "alone");
 	tcase_add_loop_test(tcase, one_consumer_reads_every_record_in_order, 0, 2 * CONSUMERS);
 	tcase = vm_tcase(suite, "given_up");
-	tcase_add_loop_test(tcase,
-		one_consumer_reads_every_record_around_those_given_up, 0,
-		2 * CONSUMERS);
+	tcase_add_loop_test(tcase, one_consumer_reads_every_record_around_those_given_up, 0,
+			    2 * CONSUMERS);
 	return vm_main(suite);
 }
