@@ -17,10 +17,13 @@ K	?= 6.12
 
 # The guest's programs, in the order in which they run. The last two unload the
 # module of the others, or take long.
+# Random operations say more the longer they run: only T=torture runs them.
 last_tests := test_tools.sh test_fail_nth test_module.sh
-all_tests := $(filter-out $(last_tests),$(patsubst tests/vm/%.c,%,$(sort \
+long_tests := test_torture
+all_tests := $(filter-out $(last_tests) $(long_tests),$(patsubst tests/vm/%.c,%,$(sort \
 	$(wildcard tests/vm/test_*.c)))) $(last_tests)
-vm_tests  := $(if $(T),$(foreach t,$(T),$(filter test_$t test_$t.sh,$(all_tests))),$(all_tests))
+vm_tests  := $(if $(T),$(foreach t,$(T),$(filter test_$t test_$t.sh,$(all_tests) \
+	$(long_tests))),$(all_tests))
 unit_all  := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 unit_tests := $(if $(T),$(foreach t,$(T),$(filter test_$t,$(unit_all))),$(unit_all))
 
@@ -152,7 +155,8 @@ run-unit: $(variants:%=run-unit-%)
 # A failed test makes the summary fail, not this: the next run is wanted too.
 run-unit-%: unit-tests-%
 	@mkdir -p $(results)
-	@$(if $(filter tsan,$*),setarch -R) scripts/run-tests 600 \
+	@ACHAN_TIMEOUT_SCALE=$(if $(filter plain,$*),2,10) \
+		$(if $(filter tsan,$*),setarch -R) scripts/run-tests 600 \
 		$(unit_tests:%=$(build)/tests/unit-$*/%) | \
 		scripts/report unit-$* $(results)/unit-$*.tap $(unit_tests) || true
 
