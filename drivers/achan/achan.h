@@ -10,9 +10,10 @@
  * channel both are the same. A lane is a ring and the requests parked at its
  * two ends.
  *
- * Lock order: ioctx ctx_lock (fs/aio.c), then ring.lock. Nothing is called
- * with ring.lock held that takes another lock: not kiocb_set_cancel_fn(),
- * ki_complete(), kill_fasync() or a wake-up.
+ * Lock order: ioctx ctx_lock (fs/aio.c), then ring.lock, then the raw locks
+ * inside of queue_work(). Nothing else is called with ring.lock held that takes
+ * a lock: not kiocb_set_cancel_fn(), ki_complete(), kill_fasync(), a wake-up of
+ * a channel's wait queue, or a copy from or to user memory.
  */
 #ifndef _ACHAN_INTERNAL_H
 #define _ACHAN_INTERNAL_H
