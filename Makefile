@@ -11,19 +11,29 @@ results	:= $(build)/results
 KDIR	?= $(or $(wildcard /lib/modules/$(shell uname -r)/build),$(shell scripts/kernel --kdir 6.12))
 PREFIX	?= /usr/local
 
-# The kernels that every change has to pass on, and those of demo and shell.
+# The kernels that every change has to pass on, those built to find bugs, and the
+# one of demo and shell.
 kernels	:= 6.1 6.12
+checking_kernels := debug kcsan rt newest
 K	?= 6.12
 
-# The guest's programs, in the order in which they run. The last two unload the
-# module of the others, or take long.
-# Random operations say more the longer they run: only T=torture runs them.
-last_tests := test_tools.sh test_fail_nth test_module.sh
-long_tests := test_torture
-all_tests := $(filter-out $(last_tests) $(long_tests),$(patsubst tests/vm/%.c,%,$(sort \
+# What they need of scripts/guest. A data race does not stop the guest: tests/vm/init
+# tells the kernel's own from achan's.
+guest_debug	:= --memory=1024 --slow=4 --rounds=2
+guest_kcsan	:= --memory=1024 --slow=4 --append=panic_on_warn=0
+guest_rt	:= --memory=1024 --slow=4
+guest_newest	:= --memory=1024 --slow=4
+
+# The guest's programs, in the order in which they run. The last ones take long, or
+# unload the module of the others. Random operations say most on a kernel that
+# checks: the others run them when they are asked for, by T=torture.
+last_tests := test_tools.sh test_fail_nth test_torture test_module.sh
+all_tests := $(filter-out $(last_tests),$(patsubst tests/vm/%.c,%,$(sort \
 	$(wildcard tests/vm/test_*.c)))) $(last_tests)
-vm_tests  := $(if $(T),$(foreach t,$(T),$(filter test_$t test_$t.sh,$(all_tests) \
-	$(long_tests))),$(all_tests))
+built_tests = $(if $(T),$(chosen_tests),$(all_tests))
+chosen_tests := $(foreach t,$(T),$(filter test_$t test_$t.sh,$(all_tests)))
+vm_tests = $(if $(T),$(chosen_tests),$(if $(filter $(checking_kernels),$*),$(all_tests), \
+	$(filter-out test_torture,$(all_tests))))
 unit_all  := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 unit_tests := $(if $(T),$(foreach t,$(T),$(filter test_$t,$(unit_all))),$(unit_all))
 
@@ -35,7 +45,7 @@ sanitize_tsan  := -fsanitize=thread
 MAKEFLAGS += --no-print-directory
 
 .PHONY: all modules userspace library tests unit-tests install uninstall modules_install \
-	clean distclean help setup check demo shell lint FORCE
+	clean distclean help setup check ci demo shell lint FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 .NOTPARALLEL:
@@ -57,6 +67,11 @@ help:
 #? make check-unit      the tests on this machine; with both sanitizers too
 #? make check-6.12      the tests in a guest; also check-6.1, and, fetched when
 #?                      asked for, -6.1-plain, -6.1-rt, -6.12-plain, -6.12-rt
+#? make check-debug     the same on a kernel built with all that finds bugs, twice;
+#?                      check-kcsan for data races, check-rt for PREEMPT_RT,
+#?                      check-newest for the newest that Debian has. The first time
+#?                      builds the kernel, in some ten minutes.
+#? make ci              check and check-debug
 #?     T="aio poll"     only these subjects
 #?     RUN=name         in build/run-name, beside another run
 #? make models          measures the README's table of I/O models, UIO's column too
@@ -95,9 +110,9 @@ install uninstall:
 library:
 	@$(MAKE) -s -C userspace O=$(build)/userspace lib
 
-tests: library $(if $(filter test_examples,$(vm_tests)),userspace)
+tests: library $(if $(filter test_examples,$(built_tests)),userspace)
 	@$(MAKE) -s -C tests/vm O=$(build)/tests/vm U=$(build)/userspace \
-		$(filter-out %.sh,$(vm_tests))
+		$(filter-out %.sh,$(built_tests))
 
 unit-tests: $(variants:%=unit-tests-%)
 
@@ -137,10 +152,12 @@ $(build)/demo-%.cpio: $(build)/module-%/drivers/achan/achan.ko userspace
 setup:
 	@scripts/setup
 
-check: setup
+check: parts := $(kernels)
+ci: parts := $(kernels) debug
+check ci: setup
 	@rm -rf $(results)
-	@for part in unit $(kernels); do $(MAKE) run-$$part; done; \
-	scripts/summary $(results) $(variants:%=unit-%) $(kernels)
+	@for part in unit $(parts); do $(MAKE) run-$$part; done; \
+	scripts/summary $(results) $(variants:%=unit-%) $(parts)
 
 check-unit: run-unit
 	@scripts/summary $(results) $(variants:%=unit-%)
@@ -162,8 +179,8 @@ run-unit-%: unit-tests-%
 
 run-%: $(build)/tests-%.cpio
 	$(if $(vm_tests),,$(error no test in tests/vm is named like T="$(T)"))
-	@scripts/guest --name=$* --results=$(results) $$(scripts/kernel --image $*) \
-		$< tests $(vm_tests) || true
+	@scripts/guest --name=$* --results=$(results) $(guest_$*) \
+		$$(scripts/kernel --image $*) $< tests $(vm_tests) || true
 
 demo: setup $(build)/demo-$(K).cpio
 	@scripts/guest --name=demo --results=$(results) $$(scripts/kernel --image $(K)) \

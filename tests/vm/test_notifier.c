@@ -455,12 +455,18 @@ static int flood(void *argument)
 			return 1;
 }
 
+/*
+ * A writer that never rests keeps a reader company for as long as it reads:
+ * whoever reads until nothing is left may never return, and freeing a notifier
+ * waits for its callbacks.
+ */
 static void on_flood(struct achan *channel,
 		     const struct achan_notify_event *event, void *data)
 {
 	unsigned char buffer[VM_ATOMIC];
+	int reads = 64;
 
-	while (achan_read(channel, buffer, sizeof(buffer), 0) > 0)
+	while (reads-- && achan_read(channel, buffer, sizeof(buffer), 0) > 0)
 		;
 	note(data, event);
 }

@@ -344,6 +344,11 @@ struct achan_notify_event {
 /**
  * A notifier's callback.
  *
+ * It may be called once for many records, so it reads more than one; but a
+ * producer that never rests can keep a callback that reads until nothing is
+ * left from ever returning, and the notifier's other channels, and who frees
+ * it, wait. Read up to a number; each record committed later signals again.
+ *
  * @param channel  the channel that signalled
  * @param event    what happened; valid during the call
  * @param data     as given to achan_notifier_add()
