@@ -45,7 +45,8 @@ sanitize_tsan  := -fsanitize=thread
 MAKEFLAGS += --no-print-directory
 
 .PHONY: all modules userspace library tests unit-tests install uninstall modules_install \
-	clean distclean help setup check ci demo shell lint FORCE
+	clean distclean help setup check ci torture fuzz \
+	demo shell lint FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 .NOTPARALLEL:
@@ -74,6 +75,10 @@ help:
 #? make ci              check and check-debug
 #?     T="aio poll"     only these subjects
 #?     RUN=name         in build/run-name, beside another run
+#? make torture         random operations with an account of every record; K=debug the
+#?                      kernel, TIME=60 seconds, SEED= to do again what a run did
+#? make fuzz            system calls made up by coverage, on the debug kernel, and what
+#?                      the library takes from others; TIME=600 seconds, SEED=
 #? make models          measures the README's table of I/O models, UIO's column too
 #? make shell           a shell in a guest with module and tools; K=6.1
 #? make lint            checkpatch, sparse, warnings, shellcheck: silent when good
@@ -179,8 +184,32 @@ run-unit-%: unit-tests-%
 
 run-%: $(build)/tests-%.cpio
 	$(if $(vm_tests),,$(error no test in tests/vm is named like T="$(T)"))
-	@scripts/guest --name=$* --results=$(results) $(guest_$*) \
+	@scripts/guest --name=$* --results=$(results) $(guest_$*) $(GUEST) \
 		$$(scripts/kernel --image $*) $< tests $(vm_tests) || true
+
+# The oracle's own tests, and the end of each round, come on top of TIME.
+torture: K = debug
+torture: TIME = 60
+torture:
+	@$(MAKE) check-$(K) T=torture GUEST="--rounds=1 \
+		--limit=$$((60 + 2 * $(TIME))) --append=TORTURE_SECONDS=$(TIME) \
+		$(if $(SEED),--append=TORTURE_SEED=$(SEED))"
+
+# A build of the module that says where it has been.
+$(build)/fuzz/module/drivers/achan/achan.ko: FORCE
+	@echo "  MODULE    debug, with KCOV"
+	$(call build_module,$(build)/fuzz/module,$$(scripts/kernel --kdir debug),modules \
+		CONFIG_DEBUG_INFO_BTF_MODULES= KCOV_INSTRUMENT=y \
+		KCFLAGS="-include $(CURDIR)/tests/fuzz/kcov_work.h")
+
+fuzz: TIME = 600
+fuzz: setup $(build)/fuzz/module/drivers/achan/achan.ko
+	@scripts/setup lint
+	@$(MAKE) -s -C tests/fuzz O=$(build)/fuzz guest library
+	@tests/fuzz/run $$(scripts/kernel --image debug) $(lastword $^) \
+		$(build)/fuzz/achan-fuzz $(build)/fuzz/out $(TIME) $(SEED)
+	@$(MAKE) -s -C tests/fuzz O=$(build)/fuzz \
+		TIME=$$((($(TIME) + 9) / 10)) run-library
 
 demo: setup $(build)/demo-$(K).cpio
 	@scripts/guest --name=demo --results=$(results) $$(scripts/kernel --image $(K)) \
