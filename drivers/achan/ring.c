@@ -1,6 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * achan: the record ring: reserve and commit, claim and retire.
+ *
+ * Memory ordering. Producers and consumers meet under the lock, but for the one
+ * walk in achan_ring_next(), by whoever holds the claim, and for payload. What
+ * makes these right without the lock:
+ *
+ *  - A record is looked at only below a head that was seen (acquire, from the
+ *    release in reserve): its length, and BUSY, were stored before that head.
+ *  - Payload is looked at only after flags without BUSY were seen (acquire, from
+ *    the release in commit): it was stored before. The same release orders the
+ *    length that a reservation has written anew at a place where the head had
+ *    moved back; while it was not seen BUSY is, the older reservation's or this
+ *    one's, and ends the walk.
+ *  - A reservation overwrites only what was retired. The consumer looked at it
+ *    before it took the lock to retire, the producer has seen the new tail under
+ *    the lock: the lock orders them. So it does one claim after another.
+ *
+ * tests/unit/test_ring_schedules.c goes through all orders of these accesses,
+ * stale loads too, in small scenes; tests/unit/test_ring_race.c runs them on real
+ * processors.
  */
 #include "ring.h"
 
