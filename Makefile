@@ -4,7 +4,7 @@
 # build/; with RUN=name under build/run-name, so that two people, or two terminals,
 # do not get in each other's way. Kernels are shared: build/kernels.
 
-build	:= $(CURDIR)/build$(if $(RUN),/run-$(RUN))
+build	:= $(CURDIR)/build$(if $(RUN),/run-$(RUN))$(if $(COVERAGE),/coverage)
 results	:= $(build)/results
 
 # The kernel to build for: the running one, or else Debian's in the guest.
@@ -41,11 +41,21 @@ variants := plain asan tsan
 sanitize_plain :=
 sanitize_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 sanitize_tsan  := -fsanitize=thread
+sanitize_coverage := -O0 --coverage -fprofile-update=atomic
+
+# "make coverage" sets COVERAGE for a make of its own: what that one builds counts
+# what of it runs. The kernel knows the counters of the compiler it was built with;
+# the checks of UBSAN would count as branches of the driver.
+ifdef COVERAGE
+gcov_module	:= CC=gcc-12 GCOV_PROFILE=y UBSAN_SANITIZE=n
+gcov_userspace	:= CFLAGS="-g $(sanitize_coverage)"
+gcov_tests	:= LDFLAGS=--coverage
+endif
 
 MAKEFLAGS += --no-print-directory
 
 .PHONY: all modules userspace library tests unit-tests install uninstall modules_install \
-	clean distclean help setup check ci torture fuzz \
+	clean distclean help setup check ci coverage torture fuzz \
 	demo shell lint FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -75,6 +85,8 @@ help:
 #? make ci              check and check-debug
 #?     T="aio poll"     only these subjects
 #?     RUN=name         in build/run-name, beside another run
+#? make coverage        what of module and library the tests execute, by gcov on the
+#?                      debug kernel: build/coverage/index.html
 #? make torture         random operations with an account of every record; K=debug the
 #?                      kernel, TIME=60 seconds, SEED= to do again what a run did
 #? make fuzz            system calls made up by coverage, on the debug kernel, and what
@@ -104,19 +116,19 @@ modules_install: modules
 $(build)/module-%/drivers/achan/achan.ko: FORCE
 	@echo "  MODULE    $*"
 	$(call build_module,$(build)/module-$*,$$(scripts/kernel --kdir $*),modules \
-		CONFIG_DEBUG_INFO_BTF_MODULES=)
+		CONFIG_DEBUG_INFO_BTF_MODULES= $(gcov_module))
 
 userspace:
-	@$(MAKE) -s -C userspace O=$(build)/userspace PREFIX=$(PREFIX) all
+	@$(MAKE) -s -C userspace O=$(build)/userspace PREFIX=$(PREFIX) $(gcov_userspace) all
 
 install uninstall:
 	$(MAKE) -C userspace O=$(build)/userspace DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) $@
 
 library:
-	@$(MAKE) -s -C userspace O=$(build)/userspace lib
+	@$(MAKE) -s -C userspace O=$(build)/userspace $(gcov_userspace) lib
 
 tests: library $(if $(filter test_examples,$(built_tests)),userspace)
-	@$(MAKE) -s -C tests/vm O=$(build)/tests/vm U=$(build)/userspace \
+	@$(MAKE) -s -C tests/vm O=$(build)/tests/vm U=$(build)/userspace $(gcov_tests) \
 		$(filter-out %.sh,$(built_tests))
 
 unit-tests: $(variants:%=unit-tests-%)
@@ -186,6 +198,15 @@ run-%: $(build)/tests-%.cpio
 	$(if $(vm_tests),,$(error no test in tests/vm is named like T="$(T)"))
 	@scripts/guest --name=$* --results=$(results) $(guest_$*) $(GUEST) \
 		$$(scripts/kernel --image $*) $< tests $(vm_tests) || true
+
+# Built anew, so that nothing is counted of sources that have changed since.
+coverage: setup
+	@scripts/setup coverage
+	@rm -rf $(build)/coverage
+	@$(MAKE) COVERAGE=1 GUEST="--rounds=1 --gcov=$(build)/coverage/guest.tar" \
+		run-unit-coverage run-debug
+	@scripts/summary $(build)/coverage/results unit-coverage debug; passed=$$?; \
+	scripts/coverage $(build)/coverage $$(scripts/kernel --kdir debug) && exit $$passed
 
 # The oracle's own tests, and the end of each round, come on top of TIME.
 torture: K = debug

@@ -180,6 +180,23 @@ void achan_lane_act(struct achan_lane *lane, unsigned int due)
 		achan_notify_write(lane->writer);
 }
 
+/* Return: as achan_lane_claim(), or -EBUSY while somebody else has the claim. */
+static int try_claim(struct achan_lane *lane, struct achan_cursor *cursor)
+{
+	unsigned long flags;
+	int ret = 0;
+
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	if (!readable(lane))
+		ret = lane->dead ? -ENODEV : -EAGAIN;
+	else if (lane->ring.claimed)
+		ret = -EBUSY;
+	else
+		achan_ring_claim(&lane->ring, cursor);
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+	return ret;
+}
+
 /**
  * achan_lane_claim() - become the one consumer of a lane's ring
  * @lane:   the lane
@@ -195,21 +212,21 @@ void achan_lane_act(struct achan_lane *lane, unsigned int due)
  */
 int achan_lane_claim(struct achan_lane *lane, struct achan_cursor *cursor)
 {
-	unsigned long flags;
-	bool claimed;
-	int ret = 0;
+	bool waited = false;
+	int ret;
 
-	do {
+	while ((ret = try_claim(lane, cursor)) == -EBUSY) {
 		wait_event_idle_exclusive(lane->claim_wait,
 					  !READ_ONCE(lane->ring.claimed));
-		raw_spin_lock_irqsave(&lane->ring.lock, flags);
-		claimed = lane->ring.claimed;
-		if (!readable(lane))
-			ret = lane->dead ? -ENODEV : -EAGAIN;
-		else if (!claimed)
-			achan_ring_claim(&lane->ring, cursor);
-		raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
-	} while (claimed && !ret);
+		waited = true;
+	}
+	/*
+	 * Being woken is a duty: one is woken for each claim that ends. Who
+	 * makes no claim of it lets the next one look, who would sleep until
+	 * somebody else's claim ends, and there may be none.
+	 */
+	if (ret && waited)
+		achan_lane_released(lane);
 	return ret;
 }
 

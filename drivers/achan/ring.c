@@ -130,8 +130,7 @@ void achan_ring_discard(struct achan_ring *ring, struct achan_record *record)
 {
 	u32 size = record_size(record);
 
-	if (record == ring_record(ring, ring->head - size) &&
-	    record->sequence + 1 == ring->sequence) {
+	if (record->sequence + 1 == ring->sequence) {
 		/*
 		 * A consumer may have seen the old head already. It finds
 		 * BUSY here, which stays, and goes no further.

@@ -3,6 +3,7 @@
 #include "vm.h"
 
 #include <linux/fs.h>
+#include <sched.h>
 #include <sys/uio.h>
 
 #define THREADS	3
@@ -310,6 +311,86 @@ START_TEST(open_never_waits)
 }
 END_TEST
 
+/* More than processors: all but one of them wait for the same claim at times. */
+#define CROWD		6
+#define CROWD_ROUNDS	100
+/* A copy that takes long enough for others to come to wait for its end. */
+#define CROWD_BYTES	60000
+
+static struct {
+	unsigned int reads[CROWD];
+	unsigned int taken;
+	bool stop;
+} crowd;
+
+static long read_in_a_crowd(void *argument)
+{
+	unsigned int *reads = argument;
+	int fd = open(vm_path(VM_MESSAGE), O_RDONLY | O_NONBLOCK);
+	char *data = malloc(CROWD_BYTES);
+	ssize_t ret = 0;
+
+	while (!__atomic_load_n(&crowd.stop, __ATOMIC_RELAXED)) {
+		ret = vm_errno(read(fd, data, CROWD_BYTES));
+		if (ret != CROWD_BYTES && ret != -EAGAIN)
+			break;
+		if (ret > 0)
+			__atomic_add_fetch(&crowd.taken, 1, __ATOMIC_RELEASE);
+		__atomic_add_fetch(reads, 1, __ATOMIC_RELEASE);
+	}
+	free(data);
+	close(fd);
+	return ret;
+}
+
+/* Waits until *@counter is no longer @from. */
+static bool counts(const unsigned int *counter, unsigned int from)
+{
+	int64_t until = vm_now_ms() + vm_timeout_ms(VM_HANG_MS);
+
+	while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) == from) {
+		if (vm_now_ms() > until)
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
+/*
+ * Row: with O_NONBLOCK -EAGAIN when it is empty. Of several readers that wait
+ * for the end of another one's copy, one was woken, found that nothing was left,
+ * and went; the others slept until the next record.
+ */
+START_TEST(reader_in_a_crowd_does_not_wait_for_the_next_record)
+{
+	int fd = vm_open(VM_MESSAGE, O_WRONLY);
+	struct vm_thread threads[CROWD];
+	char *data = calloc(1, CROWD_BYTES);
+	bool stuck = false;
+	int i, round;
+
+	for (i = 0; i < CROWD; i++)
+		vm_spawn(&threads[i], read_in_a_crowd, &crowd.reads[i]);
+	for (round = 0; round < CROWD_ROUNDS && !stuck; round++) {
+		vm_write(fd, data, CROWD_BYTES);
+		stuck = !counts(&crowd.taken, round);
+		for (i = 0; i < CROWD && !stuck; i++) {
+			unsigned int reads = crowd.reads[i];
+
+			stuck = !counts(&crowd.reads[i], reads);
+		}
+	}
+	__atomic_store_n(&crowd.stop, true, __ATOMIC_RELAXED);
+	/* Lets go who is stuck, so that the case can end. */
+	for (i = 0; i < CROWD && stuck; i++)
+		(void)vm_errno(write(fd, data, 1));
+	for (i = 0; i < CROWD; i++)
+		vm_join(&threads[i]);
+	ck_assert_msg(!stuck, "a reader slept after record %d", round);
+	free(data);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("nonblock");
@@ -328,6 +409,8 @@ int main(void)
 	tcase_add_test(tcase, nonblock_of_one_file_does_not_count_for_another);
 	tcase_add_test(tcase, contention_is_never_eagain);
 	tcase_add_test(tcase, open_never_waits);
+	tcase_add_test(tcase,
+		       reader_in_a_crowd_does_not_wait_for_the_next_record);
 
 	tcase = vm_tcase(suite, "nowait");
 	tcase_add_loop_test(tcase, nowait_read_of_empty_channel_is_eagain,
