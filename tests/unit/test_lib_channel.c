@@ -3,7 +3,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <libintl.h>
 #include <limits.h>
+#include <locale.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -18,6 +20,7 @@
 #include <unistd.h>
 
 #include "library.h"
+#include "source_tree.h"
 #include "unit.h"
 
 #define SENTINEL	((struct achan *)0x5a)
@@ -71,6 +74,46 @@ START_TEST(strerror_knows_both_signs_and_any_number)
 	ck_assert_ptr_nonnull(achan_strerror(INT_MIN));
 	ck_assert_ptr_nonnull(achan_strerror(INT_MAX));
 	ck_assert_int_eq(errno, 4711);
+}
+END_TEST
+
+/* libc speaks a language of which the one text is @translation of @text. */
+static void translate(const char *text, const char *translation)
+{
+	/* GNU's catalog: number, version, texts, two tables, no hash table. */
+	struct {
+		uint32_t head[7], from[2], to[2];
+		char texts[2][32];
+	} catalog = {
+		.head = { 0x950412de, 0, 1, 28, 36, 0, 44 },
+		.from = { (uint32_t)strlen(text), 44 },
+		.to = { (uint32_t)strlen(translation), 76 },
+	};
+	char tree[] = "/tmp/achan-locale-XXXXXX", path[64];
+	FILE *file;
+
+	snprintf(catalog.texts[0], sizeof(catalog.texts[0]), "%s", text);
+	snprintf(catalog.texts[1], sizeof(catalog.texts[1]), "%s", translation);
+	ck_assert_ptr_nonnull(mkdtemp(tree));
+	snprintf(path, sizeof(path), "%s/xx/LC_MESSAGES/libc.mo", tree);
+	ck_assert(source_tree_run("mkdir -p %s/xx/LC_MESSAGES", tree));
+	file = fopen(path, "w");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_uint_eq(fwrite(&catalog, sizeof(catalog), 1, file), 1);
+	ck_assert_int_eq(fclose(file), 0);
+	/* Any locale but "C" looks at LANGUAGE. */
+	ck_assert_ptr_nonnull(setlocale(LC_ALL, "C.UTF-8"));
+	setenv("LANGUAGE", "xx", 1);
+	ck_assert_ptr_nonnull(bindtextdomain("libc", tree));
+	ck_assert_str_eq(strerror(EBADF), translation);
+	ck_assert(source_tree_run("rm -r %s", tree));
+}
+
+START_TEST(strerror_is_english_whatever_the_locale)
+{
+	translate("Bad file descriptor", "Falscher Deskriptor");
+	ck_assert_str_eq(achan_strerror(EBADF), "Bad file descriptor");
+	ck_assert_str_eq(strerror(EBADF), "Falscher Deskriptor");
 }
 END_TEST
 
@@ -440,13 +483,14 @@ static void *drain_slowly(void *argument)
 START_TEST(write_takes_all_as_room_comes)
 {
 	size_t size = 1000001;
-	char *data = calloc(1, size);
 	struct achan *ends[2];
 	pthread_t thread;
 	void *total;
+	char *data;
 
 	if (_i & 2 && !can_decline_to_wait(__func__, _i & 1 ? O_NONBLOCK : 0))
 		return;
+	data = calloc(1, size);
 	library_pipe(ends, _i & 1 ? O_NONBLOCK : 0);
 	pthread_create(&thread, NULL, drain_slowly, ends[0]);
 	ck_assert_int_eq(achan_write(ends[1], data, size,
@@ -463,13 +507,14 @@ END_TEST
 START_TEST(write_returns_the_part_that_fitted)
 {
 	size_t size = 1000000;
-	char *data = calloc(1, size);
 	struct achan *ends[2];
 	ssize_t part;
+	char *data;
 	int room;
 
 	if (!can_decline_to_wait(__func__, pipe_flags[_i]))
 		return;
+	data = calloc(1, size);
 	library_pipe(ends, pipe_flags[_i]);
 	room = fcntl(achan_fd(ends[1]), F_GETPIPE_SZ);
 	part = achan_write(ends[1], data, size, 20 * UNIT_NS_PER_MS);
@@ -712,6 +757,7 @@ static TCase *open_case(void)
 	tcase_add_test(tcase, version_of_library_is_that_of_header);
 	tcase_add_test(tcase, version_macro_accepts_older_and_refuses_newer);
 	tcase_add_test(tcase, strerror_knows_both_signs_and_any_number);
+	tcase_add_test(tcase, strerror_is_english_whatever_the_locale);
 	tcase_add_test(tcase, open_defaults_to_read_write_and_close_on_exec);
 	tcase_add_test(tcase, open_honours_its_flags);
 	tcase_add_loop_test(tcase, open_refuses_o_async_and_unknown_flags, 0,

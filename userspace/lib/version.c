@@ -2,6 +2,7 @@
 /* The library's version, and its errors in words. */
 #include "internal.h"
 
+#include <locale.h>
 #include <string.h>
 
 unsigned int achan_version(void)
@@ -9,7 +10,7 @@ unsigned int achan_version(void)
 	return ACHAN_VERSION;
 }
 
-/* Errors that mean more here than strerror() says; NULL for the others. */
+/* Errors that mean more here than the system's text says; NULL for the others. */
 static const char *own_meaning(int error)
 {
 	switch (error) {
@@ -40,6 +41,19 @@ static const char *own_meaning(int error)
 	}
 }
 
+/*
+ * strerror() speaks the language of the program's locale, and not every libc has a
+ * text for each thread. The locale "C" takes no memory: it is never missing.
+ */
+static const char *general_meaning(int error)
+{
+	locale_t english = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+	const char *text = strerror_l(error, english);
+
+	freelocale(english);
+	return text;
+}
+
 const char *achan_strerror(int error)
 {
 	const char *text;
@@ -50,7 +64,7 @@ const char *achan_strerror(int error)
 		error = error < -4095 ? 4096 : -error;
 	text = own_meaning(error);
 	if (!text)
-		text = strerror(error);
+		text = general_meaning(error);
 	errno = saved;
 	return text;
 }
