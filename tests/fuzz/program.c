@@ -299,10 +299,10 @@ static uint8_t random_argument(uint8_t kind, uint64_t *random)
 static struct fuzz_call random_call(uint64_t *random)
 {
 	struct fuzz_call call = { 0 };
-	unsigned int total = 0, pick;
+	unsigned int total = fuzz_operations[0].weight, pick;
 	const uint8_t *kind;
 
-	for (unsigned int i = 0; i < fuzz_nr_operations; i++)
+	for (unsigned int i = 1; i < fuzz_nr_operations; i++)
 		total += fuzz_operations[i].weight;
 	pick = below(random, total);
 	while (pick >= fuzz_operations[call.operation].weight)

@@ -509,9 +509,9 @@ static void set(const char *path, const char *value)
 	close(fd);
 }
 
-void fuzz_run_prepare(struct fuzz_report *where)
+void fuzz_run_prepare(struct fuzz_report *new_report)
 {
-	report = where;
+	report = new_report;
 	set("/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
 	set("/sys/kernel/debug/failslab/verbose", "0");
 	set("/sys/kernel/debug/fail_page_alloc/verbose", "0");
@@ -519,9 +519,9 @@ void fuzz_run_prepare(struct fuzz_report *where)
 	set("/sys/kernel/debug/fail_futex/verbose", "0");
 }
 
-void fuzz_run(const struct fuzz_program *what, bool trace)
+void fuzz_run(const struct fuzz_program *new_program, bool trace)
 {
-	program = what;
+	program = new_program;
 	tracing = trace;
 	for (size_t i = 0; i < FUZZ_ARRAY_SIZE(slots); i++)
 		slots[i] = -1;

@@ -206,6 +206,7 @@ static void read_symbols(void)
 	}
 	free(line);
 	fclose(file);
+	ck_assert_msg(symbols, "/proc/kallsyms is empty");
 	qsort(symbols, symbol_count, sizeof(*symbols), compare_symbols);
 }
 

@@ -826,20 +826,23 @@ START_TEST(reads_into_untouched_memory_are_served_in_order)
 	struct iocb requests[READS];
 	char *memory = mmap(NULL, READS * BYTES, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	char i, next = 0;
+	int i, next = 0;
 
 	ck_assert_ptr_ne(memory, MAP_FAILED);
 	for (i = 0; i < READS; i++) {
 		if (i & 1)
 			memory[i * BYTES] = 'x';
-		aio_park_read(context, &requests[(int)i], fd,
-			      memory + i * BYTES, BYTES);
+		aio_park_read(context, &requests[i], fd, memory + i * BYTES,
+			      BYTES);
 	}
-	for (i = 0; i < READS; i++)
-		vm_write(fd, &i, 1);
+	for (i = 0; i < READS; i++) {
+		char value = i;
+
+		vm_write(fd, &value, 1);
+	}
 	/* A stream may give more than one byte to a read. */
 	for (i = 0; next < READS; i++) {
-		ssize_t j, bytes = aio_result(context, &requests[(int)i]);
+		ssize_t j, bytes = aio_result(context, &requests[i]);
 
 		ck_assert_int_ge(bytes, 1);
 		for (j = 0; j < bytes; j++)

@@ -330,7 +330,7 @@ START_TEST(read_into_read_only_page_is_efault)
 	char *page = vm_pages(1);
 	char got[5];
 
-	strcpy(page, "const");
+	memcpy(page, "const", 5);
 	vm_write(fd, page, 5);
 	ck_assert_int_eq(vm_errno(mprotect(page, vm_page_size(), PROT_READ)),
 			 0);

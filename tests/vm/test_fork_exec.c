@@ -156,7 +156,7 @@ START_TEST(fork_during_a_read_keeps_the_memories_apart)
 	pid_t pid;
 
 	ck_assert_int_eq(pipe(onlooker.fds), 0);
-	strcpy(got, "before");
+	memcpy(got, "before", sizeof("before"));
 	vm_spawn(&reader, vm_read_thread, &transfer);
 	vm_wait_sleeping(reader.tid);
 	pid = vm_fork(look_when_told, &onlooker);

@@ -90,9 +90,13 @@ int vm_main(Suite *suite)
 		exit(run_suite(suite));
 	}
 	close(fds[1]);
-	results = fdopen(fds[0], "r");
-	if (pid < 0 || !results) {
+	if (pid < 0) {
 		perror("process for the suite");
+		return EXIT_FAILURE;
+	}
+	results = fdopen(fds[0], "r");
+	if (!results) {
+		perror("stream of the suite's results");
 		return EXIT_FAILURE;
 	}
 	pass_on_results(results);

@@ -117,12 +117,14 @@ static long submit_batch(struct member *member, struct random *random,
 	if (!count)
 		return SKIPPED;
 	ret = submit(member, count, iocbs);
+	if (!ret || ret > count) {
+		journal_fail("io_submit of %ld requests gave %ld", count, ret);
+		return ret;
+	}
 	refuse(member, slots, ret < 0 ? 0 : ret, count);
 	/* The kernel has a copy of what it could not write yet. */
 	for (i = 0; kind == WRITE && i < ret; i++)
 		slot_scribble(slots[i]);
-	if (!ret)
-		journal_fail("io_submit of %ld requests gave 0", count);
 	return ret;
 }
 

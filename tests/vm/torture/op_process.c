@@ -46,8 +46,9 @@ static void child_main(struct member *child, const int *pipe, enum fate fate,
 	if (fate == RESTS)
 		member_rest(child);
 	/* Nobody hears of the rest. */
-	while (fate == IS_KILLED)
-		pause();
+	if (fate == IS_KILLED)
+		for (;;)
+			pause();
 	if (fate == EXECUTES)
 		execv("/bin/true", arguments);
 	_exit(0);

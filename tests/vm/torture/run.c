@@ -173,11 +173,11 @@ static bool watch(int64_t until)
 
 static bool run_threads(int64_t until)
 {
+	unsigned int i, count = journal->threads;
 	pthread_t threads[THREADS_MAX];
-	unsigned int i;
 	bool ended;
 
-	for (i = 0; i < journal->threads; i++) {
+	for (i = 0; i < count; i++) {
 		struct member *member = &journal->members[i];
 
 		journal->members_used++;
@@ -186,11 +186,11 @@ static bool run_threads(int64_t until)
 		member->live = true;
 		member->since = vm_now_ms();
 	}
-	for (i = 0; i < journal->threads; i++)
+	for (i = 0; i < count; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, thread_main,
 						&journal->members[i]), 0);
 	ended = watch(until);
-	for (i = 0; ended && i < journal->threads; i++)
+	for (i = 0; ended && i < count; i++)
 		pthread_join(threads[i], NULL);
 	return ended;
 }

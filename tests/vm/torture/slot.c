@@ -86,13 +86,10 @@ static struct slot *find_free(struct member *member)
 	unsigned int i;
 
 	for (i = 0; i < SLOTS; i++) {
-		struct slot *slot;
-
 		if (member->slots[i] < 0)
 			member->slots[i] = new_slot(!i && !member->child);
-		slot = slot_at(member, i);
-		if (slot && slot->state == FREE)
-			return slot;
+		if (member->slots[i] >= 0 && slot_at(member, i)->state == FREE)
+			return slot_at(member, i);
 	}
 	return NULL;
 }
