@@ -12,20 +12,27 @@
 
 #include "achan.h"
 
-/* A handle for the consumer's file, which stays the consumer's as well. */
-static int open_handle(struct consumer *consumer, struct achan **channel)
+/*
+ * A handle for the consumer's file, which stays the consumer's as well; NULL after
+ * a failure, which has been reported.
+ */
+static struct achan *open_handle(struct consumer *consumer)
 {
+	struct achan *channel;
 	int fd = dup(consumer->fd);
 	int ret;
 
-	if (fd < 0)
-		return consumer_fail(consumer, "dup", errno);
-	ret = achan_open_fd(channel, fd);
+	if (fd < 0) {
+		consumer_fail(consumer, "dup", errno);
+		return NULL;
+	}
+	ret = achan_open_fd(&channel, fd);
 	if (ret < 0) {
 		close(fd);
-		return consumer_fail(consumer, "achan_open_fd", -ret);
+		consumer_fail(consumer, "achan_open_fd", -ret);
+		return NULL;
 	}
-	return 0;
+	return channel;
 }
 
 struct sigio {
@@ -115,10 +122,10 @@ static int sigio_run(struct consumer *consumer, struct achan *channel)
 
 int consume_sigio(struct consumer *consumer)
 {
-	struct achan *channel;
+	struct achan *channel = open_handle(consumer);
 	int ret;
 
-	if (open_handle(consumer, &channel) < 0)
+	if (!channel)
 		return -1;
 	ret = sigio_run(consumer, channel);
 	achan_close(channel);
@@ -275,10 +282,13 @@ static int aio_run(struct reader *reader)
 /* Many reads parked at once: the producer completes them as it writes. */
 int consume_aio(struct consumer *consumer)
 {
-	struct reader reader = { .consumer = consumer };
+	struct reader reader = {
+		.consumer = consumer,
+		.channel = open_handle(consumer),
+	};
 	int ret;
 
-	if (open_handle(consumer, &reader.channel) < 0)
+	if (!reader.channel)
 		return -1;
 	ret = aio_run(&reader);
 	achan_close(reader.channel);

@@ -5,7 +5,6 @@
 
 #include <aio.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <liburing.h>
@@ -111,22 +110,20 @@ static int posix_aio_reap(struct consumer *consumer, struct posix_aio *aio)
 	return 0;
 }
 
-/* glibc runs the reads of one file in one thread, in the order submitted. */
+/*
+ * glibc runs the reads of one file in one thread, in the order submitted. After a
+ * failure one may still be running when this has returned: its buffer must stay.
+ */
 int consume_posix_aio(struct consumer *consumer)
 {
-	struct posix_aio *aio = calloc(1, sizeof(*aio));
+	static struct posix_aio aio;
 	int ret;
 
-	if (!aio)
-		return consumer_fail(consumer, "memory for POSIX AIO", ENOMEM);
 	ret = consumer_ready(consumer);
 	while (!ret && !consumer_done(consumer)) {
-		ret = posix_aio_fill(consumer, aio);
+		ret = posix_aio_fill(consumer, &aio);
 		if (!ret)
-			ret = posix_aio_reap(consumer, aio);
+			ret = posix_aio_reap(consumer, &aio);
 	}
-	/* After a failure a read may still be running: its buffer must stay. */
-	if (!ret)
-		free(aio);
 	return ret;
 }

@@ -32,7 +32,7 @@ static void default_action(int number)
 
 	/* Blocked while its handler runs: acts once that returns. */
 	sigaction(number, &action, NULL);
-	raise(number);
+	(void)raise(number);
 }
 
 /*
