@@ -639,6 +639,34 @@ static size_t fault_in(struct mm_struct *mm, struct iov_iter *iter, size_t want)
 	return left;
 }
 
+/*
+ * Context: ring.lock held; the request is FAULTING, @present bytes of what it
+ * wants are there. A process that has ended meanwhile may have ended the fault
+ * by that, when it closed its userfaultfd: exit_aio() has to wait for the last
+ * reference to the address space, which is this worker's, and the record is not
+ * for one who cannot see it any more. Return: whether the request is DONE.
+ */
+static bool fault_done(struct achan_request *request, size_t present)
+{
+	struct achan_buffer *buffer = &request->buffer;
+
+	if (atomic_read(&buffer->mm->mm_users) == 1) {
+		request_done(request, -ECANCELED);
+		return true;
+	}
+	if (!present) {
+		request_done(request, -EFAULT);
+		return true;
+	}
+	request->state = ACHAN_REQUEST_QUEUED;
+	/* What lies before the bad address is good. */
+	if (present < request->want) {
+		request->truncated = true;
+		iov_iter_truncate(&buffer->iter, present);
+	}
+	return false;
+}
+
 static void fault_work(struct work_struct *work)
 {
 	struct achan_request *request = container_of(work, struct achan_request,
@@ -654,19 +682,8 @@ static void fault_work(struct work_struct *work)
 	left = fault_in(mm, &request->buffer.iter, want);
 
 	raw_spin_lock_irqsave(&lane->ring.lock, flags);
-	if (request->state == ACHAN_REQUEST_FAULTING) {
-		complete = left == want;
-		if (complete) {
-			request_done(request, -EFAULT);
-		} else {
-			request->state = ACHAN_REQUEST_QUEUED;
-			request->truncated |= left > 0;
-			/* What lies before the bad address is good. */
-			if (left)
-				iov_iter_truncate(&request->buffer.iter,
-						  want - left);
-		}
-	}
+	if (request->state == ACHAN_REQUEST_FAULTING)
+		complete = fault_done(request, want - left);
 	due = achan_lane_due(lane, true);
 	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
 
