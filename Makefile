@@ -143,6 +143,7 @@ unit-tests-%: FORCE
 # the real tools; what they do not name here is busybox.
 module_in_guest	= $(build)/module-$*/drivers/achan/achan.ko=/lib/achan.ko
 tests_in_guest	= scripts/run-tests=/bin/run-tests tests/vm/tap.sh=/tests/vm/tap.sh \
+	tests/kernels/kcsan-known=/lib/kcsan-known \
 	$(foreach t,$(vm_tests),$(if $(filter %.sh,$t),tests/vm,$(build)/tests/vm)/$t=/tests/vm/$t)
 achan_in_guest	= $(build)/userspace/demo/achan-demo=/usr/bin/ $(examples_in_guest)
 examples_in_guest = $(foreach e,$(basename $(notdir $(wildcard userspace/examples/*.c))), \
