@@ -18,7 +18,7 @@ K	?= 6.12
 # The guest's programs, in the order in which they run. The last two unload the
 # module of the others, or take long.
 # Random operations say more the longer they run: only T=torture runs them.
-last_tests := test_tools.sh test_fail_nth test_module.sh
+last_tests := test_tools.sh test_achanctl.sh test_fail_nth test_module.sh
 long_tests := test_torture
 all_tests := $(filter-out $(last_tests) $(long_tests),$(patsubst tests/vm/%.c,%,$(sort \
 	$(wildcard tests/vm/test_*.c)))) $(last_tests)
@@ -34,7 +34,7 @@ sanitize_tsan  := -fsanitize=thread
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all modules userspace library tests unit-tests install uninstall modules_install \
+.PHONY: all modules userspace library achanctl tests unit-tests install uninstall modules_install \
 	clean distclean help setup check demo shell lint FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -47,7 +47,7 @@ help:
 
 #? make                 the module, the library, the tools and the tests
 #? make modules         achan.ko; KDIR= the kernel's build directory, ARCH=, CROSS_COMPILE=
-#? make install         library, headers and tools; DESTDIR=, PREFIX= (/usr/local)
+#? make install         library, headers, achanctl, pages, udev rule; DESTDIR=, PREFIX=
 #? make modules_install achan.ko for the kernel in KDIR
 #? make uninstall       takes back what install put there
 #? make clean           removes build/ but for the kernels; distclean: those too
@@ -95,7 +95,10 @@ install uninstall:
 library:
 	@$(MAKE) -s -C userspace O=$(build)/userspace lib
 
-tests: library $(if $(filter test_examples,$(vm_tests)),userspace)
+achanctl:
+	@$(MAKE) -s -C userspace O=$(build)/userspace achanctl
+
+tests: library $(if $(filter test_achanctl.sh,$(vm_tests)),achanctl) $(if $(filter test_examples,$(vm_tests)),userspace)
 	@$(MAKE) -s -C tests/vm O=$(build)/tests/vm U=$(build)/userspace \
 		$(filter-out %.sh,$(vm_tests))
 
@@ -103,7 +106,7 @@ unit-tests: $(variants:%=unit-tests-%)
 
 unit-tests-%: FORCE
 	@$(MAKE) -s -C userspace O=$(build)/userspace-$* \
-		CFLAGS="-O1 -g $(sanitize_$*)" lib
+		CFLAGS="-O1 -g $(sanitize_$*)" lib achanctl
 	@$(MAKE) -s -C tests/unit O=$(build)/tests/unit-$* U=$(build)/userspace-$* \
 		SANITIZE="$(sanitize_$*)" $(unit_tests)
 
@@ -112,7 +115,10 @@ unit-tests-%: FORCE
 module_in_guest	= $(build)/module-$*/drivers/achan/achan.ko=/lib/achan.ko
 tests_in_guest	= scripts/run-tests=/bin/run-tests tests/vm/tap.sh=/tests/vm/tap.sh \
 	$(foreach t,$(vm_tests),$(if $(filter %.sh,$t),tests/vm,$(build)/tests/vm)/$t=/tests/vm/$t)
-achan_in_guest	= $(build)/userspace/demo/achan-demo=/usr/bin/ $(examples_in_guest)
+achan_in_guest	= $(build)/userspace/demo/achan-demo=/usr/bin/ $(examples_in_guest) \
+	$(achanctl_in_guest)
+achanctl_in_guest = $(build)/userspace/achanctl/achanctl=/usr/bin/ \
+	packaging/bash-completion/achanctl=/usr/share/bash-completion/completions/achanctl
 examples_in_guest = $(foreach e,$(basename $(notdir $(wildcard userspace/examples/*.c))), \
 	$(build)/userspace/examples/$e=/usr/bin/achan-example-$e)
 shell_in_guest	= $(foreach t,dash cat dd head timeout,/bin/$t=/usr/bin/$t)
@@ -123,11 +129,13 @@ $(build)/tests-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests
 	@scripts/initramfs $@ tests/vm/init $(module_in_guest) $(tests_in_guest) \
 		$(if $(filter test_examples,$(vm_tests)),$(examples_in_guest)) \
 		$(if $(filter %.sh,$(vm_tests)),$(shell_in_guest)) \
-		$(if $(filter test_tools.sh,$(vm_tests)),$(tools_in_guest))
+		$(if $(filter test_tools.sh,$(vm_tests)),$(tools_in_guest)) \
+		$(if $(filter test_achanctl.sh,$(vm_tests)),$(achanctl_in_guest) \
+			/bin/bash=/bin/bash --python=json)
 
 $(build)/shell-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests userspace
 	@scripts/initramfs $@ tests/vm/init $(module_in_guest) $(tests_in_guest) \
-		$(achan_in_guest) $(shell_in_guest) $(tools_in_guest)
+		$(achan_in_guest) $(shell_in_guest) $(tools_in_guest) /bin/bash=/bin/bash
 
 # The payload is a file that every guest has a real one of: its own kernel.
 $(build)/demo-%.cpio: $(build)/module-%/drivers/achan/achan.ko userspace
