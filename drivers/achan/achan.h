@@ -2,16 +2,21 @@
 /*
  * achan: what the driver's own files share.
  *
- *		       struct achan (the channel)
- *	  struct file --> struct achan_file --> rx --> struct achan_lane
- *					    \-> tx --> struct achan_lane
+ *	  struct achan_unit (what is created and removed as one)
+ *		|
+ *	  struct achan (a channel; two for a pair)
+ *		|
+ *	  struct achan_file --> rx --> struct achan_lane
+ *			    \-> tx --> struct achan_lane
  *
- * A channel reads from its rx lane and writes into its tx lane; for a loop
- * channel both are the same. A lane is a ring and the requests parked at its
- * two ends.
+ * A channel reads from its rx lane and writes into its tx lane. For a loop
+ * channel both are the same; for a pair each one's tx is the other's rx. A lane
+ * is a ring and the requests parked at its two ends. In a broadcast each file
+ * open for reading has a lane of its own, which is filled from the channel's.
  *
- * Lock order: ioctx ctx_lock (fs/aio.c), then ring.lock, then the raw locks
- * inside of queue_work(). Nothing else is called with ring.lock held that takes
+ * Lock order: achan_registry_lock, unit->ends, event_lock, broadcast->lock;
+ * then, apart from these, ioctx ctx_lock (fs/aio.c), then ring.lock, then the raw locks inside
+ * of queue_work(). Nothing else is called with ring.lock held that takes
  * a lock: not kiocb_set_cancel_fn(), ki_complete(), kill_fasync(), a wake-up of
  * a channel's wait queue, or a copy from or to user memory.
  */
@@ -22,8 +27,12 @@
 #include <linux/cdev.h>
 #include <linux/device.h>
 #include <linux/fs.h>
+#include <linux/hrtimer.h>
+#include <linux/kdev_t.h>
 #include <linux/list.h>
+#include <linux/mutex.h>
 #include <linux/poll.h>
+#include <linux/refcount.h>
 #include <linux/uio.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -45,79 +54,173 @@ struct achan_pages {
 };
 
 /**
- * struct achan_lane - one direction of a channel
- * @ring:	   the records; its lock guards all that follows up to @dead
- * @pages:	   their memory
- * @parked_reads:  struct achan_request in the order of arrival
- * @parked_writes: the same for writes
- * @finished:	   requests that @work completes with the result they hold
- * @nr_reads:	   parked reads
- * @nr_writes:	   parked writes
- * @parked_bytes:  data that the parked writes hold
- * @moving:	   somebody is moving parked writes into the ring
- * @room_wanted:   somebody saw the ring full: bytes of ring whose being free
- *		   calls for a wake-up, 0 if nobody did
- * @pinned_reads:  see struct achan_info; so the next three
- * @worker_reads:  ...
- * @copied_writes: ...
- * @cancelled:	   ...
- * @dead:	   the channel is being removed: no record comes any more
- * @claim_wait:	   readers waiting for another consumer to release its claim
- * @work:	   completes @finished and what only a thread can fill
- * @reader:	   the channel whose files read this lane
- * @writer:	   the channel whose files write into it
- */
-struct achan_lane {
-	struct achan_ring ring;
-	struct achan_pages pages;
-	struct list_head parked_reads;
-	struct list_head parked_writes;
-	struct list_head finished;
-	unsigned int nr_reads;
-	unsigned int nr_writes;
-	size_t parked_bytes;
-	bool moving;
-	u32 room_wanted;
-	u64 pinned_reads;
-	u64 worker_reads;
-	u64 copied_writes;
-	u64 cancelled;
-	bool dead;
-	wait_queue_head_t claim_wait;
-	struct work_struct work;
-	struct achan *reader;
-	struct achan *writer;
-};
-
-/**
- * struct achan - a channel
- * @dev:	  its device; counts the references to it
- * @cdev:	  its node
- * @name:	  for people
- * @kind:	  ACHAN_KIND_*
- * @mode:	  ACHAN_MODE_*
- * @rx:		  what reads take from
- * @tx:		  what writes go to
+ * struct achan_port - those who wait at a channel, or at a file of a broadcast
  * @wait:	  sleepers and pollers of both directions. One queue, since
  *		  IOCB_CMD_POLL takes no file with two.
  * @fasync_read:  files open for reading with O_ASYNC
  * @fasync_write: files open for writing with O_ASYNC
- * @free_work:	  frees it: the last reference may go in atomic context
- * @node:	  in the list of channels
+ * @wakeups:	  see struct achan_stats. Atomic, since wake-ups happen without
+ *		  the lock; counted only when there is somebody to wake.
+ * @signals:	  ...
+ */
+struct achan_port {
+	wait_queue_head_t wait;
+	struct fasync_struct *fasync_read;
+	struct fasync_struct *fasync_write;
+	atomic64_t wakeups;
+	atomic64_t signals;
+};
+
+/**
+ * struct achan_parked - requests that parked at one end of a lane
+ * @requests:  struct achan_request in the order of arrival
+ * @nr:	       how many
+ * @ever:      how many there have ever been
+ * @completed: those of them that have ended
+ * @cancelled: those that were cancelled
+ */
+struct achan_parked {
+	struct list_head requests;
+	unsigned int nr;
+	u64 ever;
+	u64 completed;
+	u64 cancelled;
+};
+
+/**
+ * struct achan_policy - the part of struct achan_config that a lane follows
+ * @overflow:	   ACHAN_OVERFLOW_*
+ * @no_timestamps: records have the time 0
+ * @read_low:	   see struct achan_config; so the next three
+ * @write_low:	   ...
+ * @records:	   ...
+ * @usecs:	   ...
+ */
+struct achan_policy {
+	u32 overflow;
+	bool no_timestamps;
+	u32 read_low;
+	u32 write_low;
+	u32 records;
+	u32 usecs;
+};
+
+/**
+ * struct achan_lane - one direction of a channel
+ * @ring:	   the records; its lock guards all that follows up to @no_reader
+ * @pages:	   their memory
+ * @policy:	   how it behaves
+ * @reads:	   parked reads
+ * @writes:	   parked writes
+ * @finished:	   requests that @work completes with the result they hold
+ * @parked_bytes:  data that the parked writes hold
+ * @moving:	   somebody is moving parked writes into the ring
+ * @room_wanted:   somebody saw the ring full: bytes of ring whose being free
+ *		   calls for a wake-up, 0 if nobody did
+ * @pinned_reads:  see struct achan_info
+ * @told:	   moderation: ring.records_in when readers were last told
+ * @pending_since: moderation: when the first record came that they were not
+ *		   told of
+ * @pending:	   moderation: @timer is on its way
+ * @overflowing:   records are being lost, and that was said
+ * @dead:	   the channel is being removed: no record comes any more
+ * @no_writer:	   the end that writes has closed: what is left, then the end
+ * @no_reader:	   the end that reads has closed: nothing more goes in
+ * @timer:	   moderation
+ * @claim_wait:	   readers waiting for another consumer to release its claim;
+ *		   writers of a broadcast waiting for its delivery
+ * @work:	   completes @finished and what only a thread can fill
+ * @reader:	   the channel whose files read this lane
+ * @writer:	   the channel whose files write into it
+ * @port:	   where those wait who read it
+ * @readers:	   files that read it; under unit->ends, so the next one
+ * @writers:	   files that write to it
+ * @broadcast:	   not NULL: it is delivered to many
+ */
+struct achan_lane {
+	struct achan_ring ring;
+	struct achan_pages pages;
+	struct achan_policy policy;
+	struct achan_parked reads;
+	struct achan_parked writes;
+	struct list_head finished;
+	size_t parked_bytes;
+	bool moving;
+	u32 room_wanted;
+	u64 pinned_reads;
+	u64 told;
+	ktime_t pending_since;
+	bool pending;
+	bool overflowing;
+	bool dead;
+	bool no_writer;
+	bool no_reader;
+	struct hrtimer timer;
+	wait_queue_head_t claim_wait;
+	struct work_struct work;
+	struct achan *reader;
+	struct achan *writer;
+	struct achan_port *port;
+	unsigned int readers;
+	unsigned int writers;
+	struct achan_broadcast *broadcast;
+};
+
+/**
+ * struct achan - a channel
+ * @dev:	its device; counts the references to it
+ * @cdev:	its node
+ * @unit:	what it is part of
+ * @peer:	the other one of a pair, or NULL
+ * @name:	for people
+ * @kind:	ACHAN_KIND_*
+ * @mode:	ACHAN_MODE_*
+ * @rx:		what reads take from
+ * @tx:		what writes go to
+ * @port:	where its sleepers, pollers and SIGIO's receivers are, but for
+ *		those who read a broadcast
+ * @files:	open files that read or write; under unit->ends
+ * @event_work:	tells of an overflow
  */
 struct achan {
 	struct device dev;
 	struct cdev cdev;
+	struct achan_unit *unit;
+	struct achan *peer;
 	char name[ACHAN_NAME_MAX];
 	u32 kind;
 	u32 mode;
 	struct achan_lane *rx;
 	struct achan_lane *tx;
-	wait_queue_head_t wait;
-	struct fasync_struct *fasync_read;
-	struct fasync_struct *fasync_write;
-	struct work_struct free_work;
+	struct achan_port port;
+	unsigned int files;
+	struct work_struct event_work;
+};
+
+/**
+ * struct achan_unit - what is created and removed as one
+ * @node:	in the registry
+ * @config:	as it was created
+ * @uid:	owner of the nodes
+ * @gid:	group of the nodes
+ * @refs:	one for each of @channels
+ * @ends:	opening and closing of files, and what follows from it
+ * @removed:	its removal has begun; under @ends
+ * @free_work:	frees it: the last reference may go in atomic context
+ * @nr:		channels
+ * @channels:	...
+ */
+struct achan_unit {
 	struct list_head node;
+	struct achan_config config;
+	kuid_t uid;
+	kgid_t gid;
+	refcount_t refs;
+	struct mutex ends;
+	bool removed;
+	struct work_struct free_work;
+	unsigned int nr;
+	struct achan channels[];
 };
 
 /**
@@ -125,6 +228,7 @@ struct achan {
  * @channel:	the channel, whose reference it holds through the cdev
  * @rx:		what it reads from
  * @tx:		what it writes to
+ * @port:	where it waits
  * @flags:	ACHAN_OPEN_*
  * @write_need: bytes of ring that its last write lacked, 0 if that one had
  *		room: poll() says writable when as much is free
@@ -133,9 +237,16 @@ struct achan_file {
 	struct achan *channel;
 	struct achan_lane *rx;
 	struct achan_lane *tx;
+	struct achan_port *port;
 	u32 flags;
 	u32 write_need;
 };
+
+/* The number of a channel's node, or of no channel. */
+static inline u32 achan_minor(const struct achan *channel)
+{
+	return channel ? MINOR(channel->dev.devt) : ACHAN_MINOR_NONE;
+}
 
 /* Pages of a parked read's buffer up to which it is pinned. */
 #define ACHAN_PIN_PAGES		8
@@ -175,33 +286,91 @@ struct achan_mm {
 #define ACHAN_DUE_RUN	BIT(0)	/* parked requests can move */
 #define ACHAN_DUE_READ	BIT(1)	/* tell readers: there are records for them */
 #define ACHAN_DUE_WRITE	BIT(2)	/* tell writers: there is room again */
+#define ACHAN_DUE_TIMER	BIT(3)	/* tell readers later */
+#define ACHAN_DUE_LOSS	BIT(4)	/* records are being lost */
 
 /* core.c */
 extern struct workqueue_struct *achan_workqueue;
 extern struct workqueue_struct *achan_fault_workqueue;
-struct achan *achan_create(u32 kind, u32 mode, u32 ring_bytes);
-void achan_destroy(struct achan *channel);
+int achan_config_check(struct achan_config *config);
+struct achan_unit *achan_unit_create(const struct achan_config *config,
+				     const char *const names[]);
+int achan_channel_set(struct achan *channel, u32 mask,
+		      const struct achan_config *config);
+void achan_unit_remove(struct achan_unit *unit);
+
+/* registry.c */
+extern struct mutex achan_registry_lock;
+int achan_registry_create(const struct achan_config *config,
+			  const char *const names[], u32 minors[]);
+int achan_registry_remove(const char *name, u32 minor);
+void achan_registry_clear(void);
+struct achan *achan_registry_get(const char *name, u32 minor);
+struct achan *achan_registry_next(u32 minor);
+unsigned int achan_registry_generation(void);
+
+/* control.c */
+int achan_control_init(void);
+void achan_control_exit(void);
 
 /* chardev.c */
 extern const struct file_operations achan_fops;
+
+/* sysfs.c */
+extern const struct attribute_group *achan_groups[];
+void achan_show_fdinfo(struct seq_file *m, struct file *filp);
+
+/* stats.c */
+void achan_get_config(const struct achan *channel, struct achan_config *config);
+void achan_get_stats(const struct achan *channel, struct achan_stats *stats);
+void achan_get_file_stats(const struct achan_file *file,
+			  struct achan_stats *stats);
+void achan_add_reader_stats(struct achan_lane *lane, struct achan_stats *stats);
+
+/* ends.c */
+int achan_ends_open(struct achan_file *file, fmode_t mode);
+void achan_ends_close(struct achan_file *file, fmode_t mode);
 
 /* pages.c */
 int achan_pages_alloc(struct achan_pages *pages, u32 size);
 void achan_pages_free(struct achan_pages *pages);
 
 /* lane.c */
-struct achan_lane *achan_lane_alloc(u32 ring_bytes);
+struct achan_lane *achan_lane_alloc(u32 ring_bytes,
+				    const struct achan_policy *policy);
 void achan_lane_free(struct achan_lane *lane);
 void achan_lane_kill(struct achan_lane *lane);
 bool achan_lane_readable(struct achan_lane *lane);
+bool achan_lane_at_mark(const struct achan_lane *lane);
 bool achan_lane_room(struct achan_lane *lane, u32 need);
-void achan_lane_want_room(struct achan_lane *lane, u32 need);
+unsigned int achan_lane_want_room(struct achan_lane *lane, u32 need);
 unsigned int achan_lane_due(struct achan_lane *lane, bool committed);
 void achan_lane_act(struct achan_lane *lane, unsigned int due);
-int achan_lane_claim(struct achan_lane *lane, struct achan_cursor *cursor);
+void achan_lane_touch(struct achan_lane *lane);
+u64 achan_lane_time(const struct achan_lane *lane);
+int achan_lane_push(struct achan_lane *lane, const void *data, u32 length,
+		    u64 timestamp, const u64 *sequence);
+int achan_lane_claim(struct achan_lane *lane, struct achan_cursor *cursor,
+		     bool wait);
 void achan_lane_release(struct achan_lane *lane,
 			const struct achan_cursor *cursor);
 void achan_lane_released(struct achan_lane *lane);
+
+/* broadcast.c */
+int achan_broadcast_alloc(struct achan_lane *lane);
+void achan_broadcast_free(struct achan_lane *lane);
+struct achan_lane *achan_broadcast_lane(struct achan *channel);
+void achan_broadcast_join(struct achan_lane *lane);
+void achan_broadcast_leave(struct achan_lane *lane);
+void achan_broadcast_follow(struct achan_lane *home);
+void achan_broadcast_each(struct achan_lane *home,
+			  void (*function)(struct achan_lane *lane));
+void achan_broadcast_stats(struct achan_lane *home, struct achan_stats *stats);
+bool achan_broadcast_run(struct achan_lane *home, unsigned int *steps);
+void achan_broadcast_flush(struct achan_lane *home);
+void achan_broadcast_wait(struct achan_lane *home, u32 need);
+void achan_lane_get(struct achan_lane *lane);
+void achan_lane_put(struct achan_lane *lane);
 
 /* park.c */
 extern unsigned int achan_parked_max;
@@ -213,7 +382,8 @@ ssize_t achan_park_write(struct achan_file *file, struct kiocb *iocb,
 bool achan_park_can_move(struct achan_lane *lane);
 unsigned int achan_park_run(struct achan_lane *lane, bool committed);
 void achan_park_work(struct work_struct *work);
-void achan_park_end(struct achan_lane *lane, int error);
+void achan_park_end(struct achan_lane *lane, struct achan_parked *parked,
+		    int error);
 
 /* buffer.c */
 int achan_buffer_init(struct achan_buffer *buffer, struct iov_iter *to);
@@ -229,16 +399,27 @@ u32 achan_chunk(const struct achan_lane *lane, size_t total, size_t left,
 		u32 *need);
 
 /* notify.c */
-int achan_wait_readable(struct achan_lane *lane);
-int achan_wait_room(struct achan_lane *lane, u32 need);
+void achan_port_init(struct achan_port *port);
+int achan_wait_readable(struct achan_file *file);
+int achan_wait_room(struct achan_file *file, u32 need);
 void achan_pass_on(struct achan_lane *lane);
-void achan_notify_read(struct achan *channel);
-void achan_notify_write(struct achan *channel);
-void achan_notify_hangup(struct achan *channel);
+void achan_notify_read(struct achan_port *port);
+void achan_notify_write(struct achan_port *port);
+void achan_notify_loss(struct achan_port *port);
+void achan_notify_hangup(struct achan_port *port);
 int achan_fasync(int fd, struct file *filp, int on);
+unsigned int achan_moderate(struct achan_lane *lane);
+void achan_moderate_init(struct achan_lane *lane);
+void achan_moderate_start(struct achan_lane *lane);
+
+/* events.c */
+int achan_events_init(void);
+void achan_events_exit(void);
+void achan_event(struct achan *channel, u32 event);
+void achan_event_init(struct achan *channel);
+void achan_event_overflow(struct achan *channel);
 
 /* loop.c */
 int achan_loop_init(void);
-void achan_loop_exit(void);
 
 #endif /* _ACHAN_INTERNAL_H */

@@ -14,12 +14,10 @@
  */
 #include <linux/compat.h>
 #include <linux/fs.h>
-#include <linux/ktime.h>
 #include <linux/limits.h>
 #include <linux/module.h>
 #include <linux/pipe_fs_i.h>
 #include <linux/sched/signal.h>
-#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/splice.h>
 #include <linux/uaccess.h>
@@ -27,24 +25,23 @@
 
 #include "achan.h"
 #include "compat.h"
+#include "trace.h"
 
 static int achan_open(struct inode *inode, struct file *filp)
 {
 	struct achan *channel = container_of(inode->i_cdev, struct achan, cdev);
 	struct achan_file *file;
+	int ret;
 
-	/*
-	 * An inode remembers its cdev: a node of a container's /dev can lead
-	 * here after removal, as long as somebody has the channel open.
-	 */
-	if (READ_ONCE(channel->rx->dead))
-		return -ENODEV;
 	file = kzalloc(sizeof(*file), GFP_KERNEL_ACCOUNT);
 	if (!file)
 		return -ENOMEM;
 	file->channel = channel;
-	file->rx = channel->rx;
-	file->tx = channel->tx;
+	ret = achan_ends_open(file, filp->f_mode);
+	if (ret) {
+		kfree(file);
+		return ret;
+	}
 	filp->private_data = file;
 	/* io_uring attempts a read or write in place only where it sees this. */
 	filp->f_mode |= FMODE_NOWAIT;
@@ -53,7 +50,10 @@ static int achan_open(struct inode *inode, struct file *filp)
 
 static int achan_release(struct inode *inode, struct file *filp)
 {
-	kfree(filp->private_data);
+	struct achan_file *file = filp->private_data;
+
+	achan_ends_close(file, filp->f_mode);
+	kfree(file);
 	return 0;
 }
 
@@ -67,8 +67,18 @@ static bool may_park(const struct kiocb *iocb)
 	return iocb->ki_flags & IOCB_AIO_RW;
 }
 
-/* One attempt to read, with the buffer made present where it is not. */
-static ssize_t read_now(struct achan_file *file, struct iov_iter *to)
+/* Asleep or parked. */
+static bool may_wait(const struct kiocb *iocb)
+{
+	return !must_not_wait(iocb) &&
+	       (may_park(iocb) || !(iocb->ki_filp->f_flags & O_NONBLOCK));
+}
+
+/*
+ * One attempt to read, with the buffer made present where it is not. @wait: see
+ * achan_lane_claim().
+ */
+static ssize_t read_now(struct achan_file *file, struct iov_iter *to, bool wait)
 {
 	bool framed = READ_ONCE(file->flags) & ACHAN_OPEN_FRAMED;
 	struct achan_lane *lane = file->rx;
@@ -79,9 +89,9 @@ static ssize_t read_now(struct achan_file *file, struct iov_iter *to)
 	ssize_t ret;
 
 	for (;;) {
-		ret = achan_lane_claim(lane, &cursor);
+		ret = achan_lane_claim(lane, &cursor, wait);
 		if (ret)
-			return ret;
+			return ret == -EPIPE ? 0 : ret;
 		ret = achan_take(lane, &cursor, to, framed, &want);
 		achan_lane_release(lane, ret < 0 ? NULL : &cursor);
 		if (ret == -EMSGSIZE && truncated)
@@ -108,13 +118,13 @@ static ssize_t achan_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct achan_file *file = iocb->ki_filp->private_data;
 	size_t count = iov_iter_count(to);
-	bool slept = false;
+	bool wait = may_wait(iocb), slept = false;
 	ssize_t ret;
 
 	if (!count)
 		return 0;
 	for (;;) {
-		ret = read_now(file, to);
+		ret = read_now(file, to, wait);
 		if (ret >= 0)
 			break;
 		/* Back to what the caller gave, which may be tried again. */
@@ -123,9 +133,9 @@ static ssize_t achan_read_iter(struct kiocb *iocb, struct iov_iter *to)
 			break;
 		if (may_park(iocb))
 			return achan_park_read(file, iocb, to);
-		if (iocb->ki_filp->f_flags & O_NONBLOCK)
+		if (!wait)
 			break;
-		ret = achan_wait_readable(file->rx);
+		ret = achan_wait_readable(file);
 		if (ret)
 			break;
 		slept = true;
@@ -141,22 +151,28 @@ static struct achan_record *reserve(struct achan_file *file, size_t total,
 {
 	struct achan_lane *lane = file->tx;
 	struct achan_record *record = NULL;
+	unsigned int due = 0;
 	unsigned long flags;
 	u32 length;
 
 	raw_spin_lock_irqsave(&lane->ring.lock, flags);
-	if (lane->dead) {
+	if (lane->dead || lane->no_reader) {
 		raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
-		return ERR_PTR(-ENODEV);
+		return ERR_PTR(lane->dead ? -ENODEV : -EPIPE);
 	}
 	length = achan_chunk(lane, total, left, need);
-	if (length && list_empty(&lane->parked_writes))
+	if (length && list_empty(&lane->writes.requests))
 		record = achan_ring_reserve(&lane->ring, length,
-					    ktime_get_ns());
+					    achan_lane_time(lane));
 	else
-		achan_lane_want_room(lane, *need);
+		due = achan_lane_want_room(lane, *need);
 	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
-	return record ?: ERR_PTR(-EAGAIN);
+	achan_lane_act(lane, due);
+	if (!record)
+		return ERR_PTR(-EAGAIN);
+	trace_achan_reserve(achan_minor(lane->writer), record->sequence,
+			    length);
+	return record;
 }
 
 static void settle(struct achan_lane *lane, struct achan_record *record,
@@ -165,6 +181,10 @@ static void settle(struct achan_lane *lane, struct achan_record *record,
 	unsigned long flags;
 	unsigned int due;
 
+	/* Before it is visible, so that its consumption comes after. */
+	if (commit)
+		trace_achan_commit(achan_minor(lane->writer), record->sequence,
+				   record->length);
 	raw_spin_lock_irqsave(&lane->ring.lock, flags);
 	if (commit)
 		achan_ring_commit(&lane->ring, record);
@@ -230,6 +250,10 @@ static ssize_t write_records(struct kiocb *iocb, struct iov_iter *from)
 			written += ret;
 			continue;
 		}
+		if (ret == -EAGAIN && file->tx->broadcast) {
+			achan_broadcast_wait(file->tx, need);
+			continue;
+		}
 		if (ret != -EAGAIN || must_not_wait(iocb))
 			break;
 		if (may_park(iocb)) {
@@ -238,7 +262,7 @@ static ssize_t write_records(struct kiocb *iocb, struct iov_iter *from)
 		}
 		if (iocb->ki_filp->f_flags & O_NONBLOCK)
 			break;
-		ret = achan_wait_room(file->tx, need);
+		ret = achan_wait_room(file, need);
 		if (ret)
 			break;
 	} while (iov_iter_count(from));
@@ -272,21 +296,42 @@ static u32 write_need(const struct achan_file *file)
 	return READ_ONCE(file->write_need) ?: ACHAN_RECORD_SIZE(PIPE_BUF);
 }
 
+/* What the other end's hang-up is called at the ends of @filp. */
+static __poll_t hang_up_events(struct file *filp)
+{
+	struct achan_file *file = filp->private_data;
+	__poll_t events = 0;
+
+	if ((filp->f_mode & FMODE_READ) && READ_ONCE(file->rx->no_writer))
+		events |= EPOLLHUP;
+	/* A write does not wait either: it fails. */
+	if ((filp->f_mode & FMODE_WRITE) && READ_ONCE(file->tx->no_reader))
+		events |= EPOLLOUT | EPOLLWRNORM |
+			  (file->channel->peer ? EPOLLHUP : EPOLLERR);
+	return events;
+}
+
+static bool writable(struct achan_file *file)
+{
+	return file->tx->broadcast ||
+	       achan_lane_room(file->tx, write_need(file));
+}
+
 static __poll_t achan_poll(struct file *filp, poll_table *wait)
 {
 	struct achan_file *file = filp->private_data;
 	__poll_t wanted = poll_requested_events(wait);
-	__poll_t events = 0;
+	__poll_t events;
 
-	poll_wait(filp, &file->channel->wait, wait);
+	poll_wait(filp, &file->port->wait, wait);
+	events = hang_up_events(filp);
 	if (READ_ONCE(file->rx->dead))
 		return EPOLLIN | EPOLLRDNORM | EPOLLHUP | EPOLLERR;
 	if ((filp->f_mode & FMODE_READ) && achan_lane_readable(file->rx))
 		events |= EPOLLIN | EPOLLRDNORM;
 	/* Asking for room asks for a wake-up: only for those who want one. */
 	if ((filp->f_mode & FMODE_WRITE) &&
-	    (wanted & (EPOLLOUT | EPOLLWRNORM)) &&
-	    achan_lane_room(file->tx, write_need(file)))
+	    (wanted & (EPOLLOUT | EPOLLWRNORM)) && writable(file))
 		events |= EPOLLOUT | EPOLLWRNORM;
 	return events;
 }
@@ -313,8 +358,7 @@ static ssize_t achan_splice_write(struct pipe_inode_info *pipe,
 {
 	struct achan_file *file = out->private_data;
 
-	if ((flags & SPLICE_F_NONBLOCK) &&
-	    !achan_lane_room(file->tx, write_need(file)))
+	if ((flags & SPLICE_F_NONBLOCK) && !writable(file))
 		return -EAGAIN;
 	return iter_file_splice_write(pipe, out, ppos, len, flags);
 }
@@ -357,15 +401,16 @@ static void get_info(const struct achan_file *file, struct achan_info *info)
 	info->bytes = rx->ring.bytes;
 	info->sequence = rx->ring.sequence;
 	info->discarded = rx->ring.discarded;
-	info->parked_reads = rx->nr_reads;
+	info->parked_reads = rx->reads.nr;
 	info->pinned_reads = rx->pinned_reads;
-	info->worker_reads = rx->worker_reads;
-	info->cancelled = rx->cancelled;
+	info->worker_reads = rx->reads.ever - rx->pinned_reads;
+	info->cancelled = rx->reads.cancelled;
 	raw_spin_unlock_irqrestore(&rx->ring.lock, flags);
 
 	raw_spin_lock_irqsave(&tx->ring.lock, flags);
-	info->parked_writes = tx->nr_writes;
-	info->copied_writes = tx->copied_writes;
+	info->parked_writes = tx->writes.nr;
+	info->copied_writes = tx->writes.ever;
+	info->cancelled += tx->writes.cancelled;
 	raw_spin_unlock_irqrestore(&tx->ring.lock, flags);
 }
 
@@ -381,19 +426,36 @@ static long set_flags(struct achan_file *file, u32 __user *argument)
 	return 0;
 }
 
+static long answer_with(void __user *argument, const void *data, size_t bytes)
+{
+	return copy_to_user(argument, data, bytes) ? -EFAULT : 0;
+}
+
 static long achan_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 {
 	struct achan_file *file = filp->private_data;
 	void __user *argument = (void __user *)arg;
-	struct achan_info info;
+	union {
+		struct achan_info info;
+		struct achan_stats stats;
+		struct achan_config config;
+	} answer;
 
 	switch (cmd) {
 	case FIONREAD:
 		return put_user((int)min_t(u64, readable_bytes(file), INT_MAX),
 				(int __user *)argument);
 	case ACHAN_IOC_INFO:
-		get_info(file, &info);
-		return copy_to_user(argument, &info, sizeof(info)) ? -EFAULT : 0;
+		get_info(file, &answer.info);
+		return answer_with(argument, &answer.info, sizeof(answer.info));
+	case ACHAN_IOC_STATS:
+		achan_get_file_stats(file, &answer.stats);
+		return answer_with(argument, &answer.stats,
+				   sizeof(answer.stats));
+	case ACHAN_IOC_CONFIG:
+		achan_get_config(file->channel, &answer.config);
+		return answer_with(argument, &answer.config,
+				   sizeof(answer.config));
 	case ACHAN_IOC_GET_FLAGS:
 		return put_user(READ_ONCE(file->flags), (u32 __user *)argument);
 	case ACHAN_IOC_SET_FLAGS:
@@ -402,25 +464,6 @@ static long achan_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 		return -ENOTTY;
 	}
 }
-
-#ifdef CONFIG_PROC_FS
-static void achan_show_fdinfo(struct seq_file *m, struct file *filp)
-{
-	struct achan_info info;
-
-	get_info(filp->private_data, &info);
-	seq_printf(m, "achan-name:\t%s\n", info.name);
-	seq_printf(m, "achan-kind:\t%s\n", "loop");
-	seq_printf(m, "achan-mode:\t%s\n",
-		   info.mode == ACHAN_MODE_STREAM ? "stream" : "message");
-	seq_printf(m, "achan-flags:\t%#x\n", info.open_flags);
-	seq_printf(m, "achan-ring-bytes:\t%llu\n", info.ring_bytes);
-	seq_printf(m, "achan-bytes:\t%llu\n", info.bytes);
-	seq_printf(m, "achan-sequence:\t%llu\n", info.sequence);
-	seq_printf(m, "achan-parked-reads:\t%u\n", info.parked_reads);
-	seq_printf(m, "achan-parked-writes:\t%u\n", info.parked_writes);
-}
-#endif
 
 const struct file_operations achan_fops = {
 	.owner		= THIS_MODULE,

@@ -7,6 +7,7 @@
 #ifndef _ACHAN_COMPAT_H
 #define _ACHAN_COMPAT_H
 
+#include <linux/hrtimer.h>
 #include <linux/splice.h>
 #include <linux/uio.h>
 #include <linux/version.h>
@@ -40,6 +41,30 @@ static inline size_t iter_iov_len(const struct iov_iter *iter)
 	if (iter_is_ubuf(iter))
 		return iter->count;
 	return iter->iov->iov_len - iter->iov_offset;
+}
+#endif
+
+/*
+ * 6.2 made the device const in device_type's devnode(), which looks only.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define achan_const_device	struct device
+#else
+#define achan_const_device	const struct device
+#endif
+
+/*
+ * 6.13 brought hrtimer_setup(), which sets the function too, in one with the
+ * clock; 6.15 took hrtimer_init() away.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+static inline void
+hrtimer_setup(struct hrtimer *timer,
+	      enum hrtimer_restart (*function)(struct hrtimer *),
+	      clockid_t clock, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock, mode);
+	timer->function = function;
 }
 #endif
 

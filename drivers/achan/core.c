@@ -3,17 +3,25 @@
  * achan: the module, and a channel's life and death.
  *
  * A channel lives as long as its struct device: the node, each open file
- * (through the cdev) and each worker that makes a buffer present hold a
- * reference. Freeing is left to a work item, since the last reference may go
+ * (through the cdev), each worker that makes a buffer present and each lane of a
+ * broadcast's reader hold a reference. The two of a pair know each other, so
+ * they are freed together. Freeing is left to a work item, since the last reference may go
  * in atomic context, and the module waits for the last one to be freed before
  * its text goes.
  */
+#include <linux/cred.h>
 #include <linux/idr.h>
-#include <linux/kdev_t.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/user_namespace.h>
 
 #include "achan.h"
+#include "compat.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
 
 /* Minors, and so channels that can exist at a time. */
 #define ACHAN_MINORS	4096
@@ -28,15 +36,28 @@ static DECLARE_WAIT_QUEUE_HEAD(achan_live_wait);
 
 static struct class achan_class = {
 	.name = "achan",
+	.dev_groups = achan_groups,
 };
 
-static void channel_free_work(struct work_struct *work)
+static void unit_free(struct achan_unit *unit)
 {
-	struct achan *channel = container_of(work, struct achan, free_work);
+	unsigned int i;
 
-	achan_lane_free(channel->rx);
-	ida_free(&achan_minors, MINOR(channel->dev.devt));
-	kfree(channel);
+	/* What one reads another writes: each once. */
+	for (i = 0; i < unit->nr; i++)
+		achan_lane_free(unit->channels[i].rx);
+	kfree(unit);
+}
+
+static void unit_free_work(struct work_struct *work)
+{
+	struct achan_unit *unit = container_of(work, struct achan_unit,
+					       free_work);
+	unsigned int i;
+
+	for (i = 0; i < unit->nr; i++)
+		ida_free(&achan_minors, achan_minor(&unit->channels[i]));
+	unit_free(unit);
 	if (atomic_dec_and_test(&achan_live))
 		wake_up(&achan_live_wait);
 }
@@ -45,90 +66,406 @@ static void channel_release(struct device *dev)
 {
 	struct achan *channel = container_of(dev, struct achan, dev);
 
-	queue_work(achan_workqueue, &channel->free_work);
+	/* Either of a pair can be the last one to be used. */
+	if (refcount_dec_and_test(&channel->unit->refs))
+		queue_work(achan_workqueue, &channel->unit->free_work);
 }
 
-/* Return: a channel with a name and a lane, or NULL. */
-static struct achan *channel_alloc(u32 kind, u32 mode, u32 ring_bytes,
-				   int minor)
+static char *channel_devnode(achan_const_device *dev, umode_t *mode,
+			     kuid_t *uid, kgid_t *gid)
 {
-	struct achan *channel = kzalloc(sizeof(*channel), GFP_KERNEL_ACCOUNT);
-	struct achan_lane *lane;
+	const struct achan_unit *unit =
+		container_of(dev, const struct achan, dev)->unit;
 
-	if (!channel)
-		return NULL;
-	lane = achan_lane_alloc(ring_bytes);
-	if (!lane) {
-		kfree(channel);
-		return NULL;
-	}
-	lane->reader = channel;
-	lane->writer = channel;
-	channel->rx = lane;
-	channel->tx = lane;
-	channel->kind = kind;
-	channel->mode = mode;
-	snprintf(channel->name, sizeof(channel->name), "achan%d", minor);
-	init_waitqueue_head(&channel->wait);
-	INIT_WORK(&channel->free_work, channel_free_work);
-	return channel;
+	if (mode)
+		*mode = unit->config.node_mode;
+	if (uid)
+		*uid = unit->uid;
+	if (gid)
+		*gid = unit->gid;
+	return NULL;
+}
+
+static const struct device_type channel_type = {
+	.name	 = "achan",
+	.devnode = channel_devnode,
+	.release = channel_release,
+};
+
+static int check_choices(const struct achan_config *config)
+{
+	bool pair = config->kind == ACHAN_KIND_PAIR;
+
+	if (config->kind != ACHAN_KIND_LOOP && !pair)
+		return -EINVAL;
+	if (config->mode > ACHAN_MODE_MESSAGE ||
+	    config->delivery > ACHAN_DELIVERY_BROADCAST ||
+	    config->overflow > ACHAN_OVERFLOW_OVERWRITE)
+		return -EINVAL;
+	if (pair ? config->hangup != ACHAN_HANGUP_PEER && config->hangup :
+		   config->hangup > ACHAN_HANGUP_FIFO)
+		return -EINVAL;
+	/* There is nobody whom the delivery could tell. */
+	if (config->delivery == ACHAN_DELIVERY_BROADCAST &&
+	    config->overflow == ACHAN_OVERFLOW_REJECT)
+		return -EINVAL;
+	return config->flags & ~ACHAN_CONFIG_NO_TIMESTAMPS ? -EINVAL : 0;
+}
+
+static bool ring_bytes_good(u32 bytes)
+{
+	return is_power_of_2(bytes) && bytes >= ACHAN_RING_BYTES_MIN &&
+	       bytes <= ACHAN_RING_BYTES_MAX && IS_ALIGNED(bytes, PAGE_SIZE) &&
+	       IS_ALIGNED(bytes, SHMLBA);
+}
+
+static int check_marks(const struct achan_config *config, u32 ring_bytes)
+{
+	if (config->read_low > ring_bytes || config->write_low > ring_bytes ||
+	    config->moderate_records > ACHAN_MODERATE_RECORDS_MAX ||
+	    config->moderate_usecs > ACHAN_MODERATE_USECS_MAX)
+		return -EINVAL;
+	/* The last records of all would never be told of. */
+	return config->moderate_records && !config->moderate_usecs ? -EINVAL : 0;
+}
+
+static void fill_in_defaults(struct achan_config *config)
+{
+	if (!config->mode)
+		config->mode = ACHAN_MODE_STREAM;
+	if (!config->delivery)
+		config->delivery = ACHAN_DELIVERY_SHARED;
+	if (!config->hangup)
+		config->hangup = config->kind == ACHAN_KIND_PAIR ?
+				 ACHAN_HANGUP_PEER : ACHAN_HANGUP_OFF;
+	if (!config->overflow)
+		config->overflow =
+			config->delivery == ACHAN_DELIVERY_BROADCAST ?
+			ACHAN_OVERFLOW_DROP : ACHAN_OVERFLOW_REJECT;
+	if (!config->ring_bytes)
+		config->ring_bytes = 65536;
+	if (!config->node_mode)
+		config->node_mode = 0600;
 }
 
 /**
- * achan_create() - make a channel and its node
- * @kind:	ACHAN_KIND_*
- * @mode:	ACHAN_MODE_*
- * @ring_bytes: size of its ring, checked by the caller
+ * achan_config_check() - check a configuration and fill in what is left out
+ * @config: from user space
  *
- * Context: may sleep. Return: the channel, to be given to achan_destroy();
+ * Context: any. Return: 0 or -EINVAL.
+ */
+int achan_config_check(struct achan_config *config)
+{
+	if (memchr_inv(config->reserved, 0, sizeof(config->reserved)) ||
+	    check_choices(config))
+		return -EINVAL;
+	fill_in_defaults(config);
+	if (!ring_bytes_good(config->ring_bytes) ||
+	    config->node_mode & ~0777 ||
+	    !uid_valid(make_kuid(current_user_ns(), config->uid)) ||
+	    !gid_valid(make_kgid(current_user_ns(), config->gid)))
+		return -EINVAL;
+	return check_marks(config, config->ring_bytes);
+}
+
+static void policy_of(const struct achan_config *config,
+		      struct achan_policy *policy)
+{
+	policy->overflow = config->overflow;
+	policy->no_timestamps = config->flags & ACHAN_CONFIG_NO_TIMESTAMPS;
+	policy->read_low = config->read_low;
+	policy->write_low = config->write_low;
+	policy->records = config->moderate_records;
+	policy->usecs = config->moderate_usecs;
+}
+
+static struct achan_lane *lane_for(const struct achan_config *config)
+{
+	struct achan_policy policy;
+	struct achan_lane *lane;
+
+	policy_of(config, &policy);
+	lane = achan_lane_alloc(config->ring_bytes, &policy);
+	if (!lane || config->delivery != ACHAN_DELIVERY_BROADCAST)
+		return lane;
+	if (!achan_broadcast_alloc(lane))
+		return lane;
+	achan_lane_free(lane);
+	return NULL;
+}
+
+/* Return: a unit of channels without names and nodes, or NULL. */
+static struct achan_unit *unit_alloc(const struct achan_config *config)
+{
+	unsigned int i, nr = config->kind == ACHAN_KIND_PAIR ? 2 : 1;
+	struct achan_unit *unit;
+
+	unit = kzalloc(struct_size(unit, channels, nr), GFP_KERNEL_ACCOUNT);
+	if (!unit)
+		return NULL;
+	unit->nr = nr;
+	unit->config = *config;
+	unit->uid = make_kuid(current_user_ns(), config->uid);
+	unit->gid = make_kgid(current_user_ns(), config->gid);
+	refcount_set(&unit->refs, nr);
+	mutex_init(&unit->ends);
+	INIT_WORK(&unit->free_work, unit_free_work);
+	for (i = 0; i < nr; i++) {
+		unit->channels[i].rx = lane_for(config);
+		if (unit->channels[i].rx)
+			continue;
+		unit_free(unit);
+		return NULL;
+	}
+	return unit;
+}
+
+/* Connects each channel with the other one, or with itself. */
+static void unit_connect(struct achan_unit *unit)
+{
+	unsigned int i;
+
+	for (i = 0; i < unit->nr; i++) {
+		struct achan *channel = &unit->channels[i];
+		struct achan *other = &unit->channels[unit->nr - 1 - i];
+
+		channel->unit = unit;
+		channel->peer = other == channel ? NULL : other;
+		channel->kind = unit->config.kind;
+		channel->mode = unit->config.mode;
+		channel->tx = other->rx;
+		channel->rx->reader = channel;
+		channel->rx->writer = other;
+		channel->rx->port = &channel->port;
+		achan_port_init(&channel->port);
+		achan_event_init(channel);
+		device_initialize(&channel->dev);
+		channel->dev.class = &achan_class;
+		channel->dev.type = &channel_type;
+		cdev_init(&channel->cdev, &achan_fops);
+		channel->cdev.owner = THIS_MODULE;
+	}
+}
+
+/* Gives all channels their numbers, or none. */
+static int unit_number(struct achan_unit *unit)
+{
+	unsigned int i;
+	int minor;
+
+	for (i = 0; i < unit->nr; i++) {
+		minor = ida_alloc_max(&achan_minors, ACHAN_MINORS - 1,
+				      GFP_KERNEL);
+		if (minor < 0)
+			break;
+		unit->channels[i].dev.devt = MKDEV(MAJOR(achan_devt), minor);
+	}
+	if (i == unit->nr)
+		return 0;
+	while (i--)
+		ida_free(&achan_minors, achan_minor(&unit->channels[i]));
+	return minor;
+}
+
+static int channel_add(struct achan *channel, const char *name)
+{
+	int ret = dev_set_name(&channel->dev, "achan%u", achan_minor(channel));
+
+	if (ret)
+		return ret;
+	strscpy(channel->name, *name ? name : dev_name(&channel->dev),
+		sizeof(channel->name));
+	return cdev_device_add(&channel->cdev, &channel->dev);
+}
+
+/**
+ * achan_unit_create() - make channels and their nodes
+ * @config: how they behave, checked
+ * @names:  a name for each, or empty
+ *
+ * Context: may sleep. Return: the unit, to be given to achan_unit_remove();
  * ERR_PTR(-ENOSPC) if there are too many; ERR_PTR(-ENOMEM).
  */
-struct achan *achan_create(u32 kind, u32 mode, u32 ring_bytes)
+struct achan_unit *achan_unit_create(const struct achan_config *config,
+				     const char *const names[])
 {
-	struct achan *channel;
-	int ret, minor;
+	struct achan_unit *unit = unit_alloc(config);
+	unsigned int i, added;
+	int ret;
 
-	minor = ida_alloc_max(&achan_minors, ACHAN_MINORS - 1, GFP_KERNEL);
-	if (minor < 0)
-		return ERR_PTR(minor);
-	channel = channel_alloc(kind, mode, ring_bytes, minor);
-	if (!channel) {
-		ida_free(&achan_minors, minor);
+	if (!unit)
 		return ERR_PTR(-ENOMEM);
+	ret = unit_number(unit);
+	if (ret) {
+		unit_free(unit);
+		return ERR_PTR(ret);
 	}
 	/* From here on channel_release() undoes it all. */
 	atomic_inc(&achan_live);
-	device_initialize(&channel->dev);
-	channel->dev.class = &achan_class;
-	channel->dev.devt = MKDEV(MAJOR(achan_devt), minor);
-	channel->dev.release = channel_release;
-	cdev_init(&channel->cdev, &achan_fops);
-	channel->cdev.owner = THIS_MODULE;
-	ret = dev_set_name(&channel->dev, "%s", channel->name);
-	if (!ret)
-		ret = cdev_device_add(&channel->cdev, &channel->dev);
-	if (ret) {
-		put_device(&channel->dev);
-		return ERR_PTR(ret);
+	unit_connect(unit);
+	/* Nobody opens one before its event. */
+	mutex_lock(&unit->ends);
+	for (added = 0; added < unit->nr; added++) {
+		ret = channel_add(&unit->channels[added], names[added]);
+		if (ret)
+			break;
 	}
-	return channel;
+	for (i = 0; !ret && i < unit->nr; i++)
+		achan_event(&unit->channels[i], ACHAN_EVENT_CREATED);
+	unit->removed = ret;
+	mutex_unlock(&unit->ends);
+	if (!ret)
+		return unit;
+	for (i = 0; i < added; i++)
+		cdev_device_del(&unit->channels[i].cdev,
+				&unit->channels[i].dev);
+	for (i = 0; i < unit->nr; i++)
+		put_device(&unit->channels[i].dev);
+	return ERR_PTR(ret);
+}
+
+/* Context: ring.lock held. */
+static void change_policy(struct achan_policy *policy, u32 mask,
+			  const struct achan_policy *wanted)
+{
+	if (mask & ACHAN_SET_OVERFLOW)
+		WRITE_ONCE(policy->overflow, wanted->overflow);
+	if (mask & ACHAN_SET_TIMESTAMPS)
+		WRITE_ONCE(policy->no_timestamps, wanted->no_timestamps);
+	if (mask & ACHAN_SET_READ_LOW)
+		WRITE_ONCE(policy->read_low, wanted->read_low);
+	if (mask & ACHAN_SET_WRITE_LOW)
+		WRITE_ONCE(policy->write_low, wanted->write_low);
+	if (mask & ACHAN_SET_MODERATION) {
+		WRITE_ONCE(policy->records, wanted->records);
+		WRITE_ONCE(policy->usecs, wanted->usecs);
+	}
+}
+
+static void set_lane(struct achan_lane *lane, u32 mask,
+		     const struct achan_policy *wanted)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	change_policy(&lane->policy, mask, wanted);
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+}
+
+/* Which of ACHAN_SET_* concern readers; the others concern writers. */
+#define ACHAN_SET_OF_READERS	(ACHAN_SET_READ_LOW | ACHAN_SET_MODERATION)
+#define ACHAN_SET_ALL		(ACHAN_SET_OVERFLOW | ACHAN_SET_TIMESTAMPS | 				 ACHAN_SET_READ_LOW | ACHAN_SET_WRITE_LOW | 				 ACHAN_SET_MODERATION)
+
+static int check_set(const struct achan *channel, u32 mask,
+		     const struct achan_config *config)
+{
+	const struct achan_config *now = &channel->unit->config;
+	struct achan_config config_of_set = *now;
+
+	if (!mask || mask & ~ACHAN_SET_ALL)
+		return -EINVAL;
+	if (mask & ACHAN_SET_OVERFLOW) {
+		if (!config->overflow)
+			return -EINVAL;
+		config_of_set.overflow = config->overflow;
+	}
+	if (mask & ACHAN_SET_TIMESTAMPS)
+		config_of_set.flags = config->flags;
+	config_of_set.read_low = mask & ACHAN_SET_READ_LOW ?
+				 config->read_low : 0;
+	config_of_set.write_low = mask & ACHAN_SET_WRITE_LOW ?
+				  config->write_low : 0;
+	if (mask & ACHAN_SET_MODERATION) {
+		config_of_set.moderate_records = config->moderate_records;
+		config_of_set.moderate_usecs = config->moderate_usecs;
+	}
+	return check_choices(&config_of_set) ?:
+	       check_marks(&config_of_set, now->ring_bytes);
 }
 
 /**
- * achan_destroy() - remove a channel
- * @channel: from achan_create(); not to be used afterwards
+ * achan_channel_set() - change how a channel behaves
+ * @channel: the channel
+ * @mask:    ACHAN_SET_*: what of @config is to be taken
+ * @config:  from user space
+ *
+ * Whoever waits is looked at anew, since a mark that is lower now may have been
+ * reached.
+ *
+ * Context: may sleep. Return: 0, or -EINVAL and nothing is changed.
+ */
+int achan_channel_set(struct achan *channel, u32 mask,
+		      const struct achan_config *config)
+{
+	struct achan_policy wanted;
+	int ret = check_set(channel, mask, config);
+
+	if (ret)
+		return ret;
+	policy_of(config, &wanted);
+	mutex_lock(&channel->unit->ends);
+	set_lane(channel->rx, mask & ACHAN_SET_OF_READERS, &wanted);
+	set_lane(channel->tx, mask & ~ACHAN_SET_OF_READERS, &wanted);
+	achan_broadcast_follow(channel->rx);
+	achan_broadcast_follow(channel->tx);
+	mutex_unlock(&channel->unit->ends);
+	achan_lane_touch(channel->rx);
+	achan_lane_touch(channel->tx);
+	achan_broadcast_each(channel->rx, achan_lane_touch);
+	achan_broadcast_each(channel->tx, achan_lane_touch);
+	return 0;
+}
+
+/* From now on nothing opens, parks or comes. */
+static void unit_kill(struct achan_unit *unit)
+{
+	unsigned int i;
+
+	mutex_lock(&unit->ends);
+	unit->removed = true;
+	mutex_unlock(&unit->ends);
+	for (i = 0; i < unit->nr; i++) {
+		struct achan_lane *lane = unit->channels[i].rx;
+
+		achan_lane_kill(lane);
+		if (!lane->broadcast)
+			continue;
+		/* What was written stays readable, on its way or not. */
+		achan_broadcast_flush(lane);
+		achan_broadcast_each(lane, achan_lane_kill);
+	}
+}
+
+static void tell_removal(struct achan_lane *lane)
+{
+	achan_notify_hangup(lane->port);
+}
+
+/**
+ * achan_unit_remove() - remove what achan_unit_create() made
+ * @unit: not to be used afterwards
  *
  * Files that are open stay valid: they read what is left, then get -ENODEV.
  * Parked requests end with -ENODEV, sleepers wake up.
  *
  * Context: may sleep.
  */
-void achan_destroy(struct achan *channel)
+void achan_unit_remove(struct achan_unit *unit)
 {
-	achan_lane_kill(channel->rx);
-	cdev_device_del(&channel->cdev, &channel->dev);
-	achan_notify_hangup(channel);
-	put_device(&channel->dev);
+	unsigned int i, nr = unit->nr;
+
+	unit_kill(unit);
+	for (i = 0; i < nr; i++) {
+		struct achan *channel = &unit->channels[i];
+
+		achan_notify_hangup(&channel->port);
+		achan_broadcast_each(channel->rx, tell_removal);
+		cdev_device_del(&channel->cdev, &channel->dev);
+		achan_event(channel, ACHAN_EVENT_REMOVED);
+	}
+	/* The last of these frees the unit. */
+	for (i = 0; i < nr; i++)
+		put_device(&unit->channels[i].dev);
 }
 
 static int __init achan_init_workqueues(void)
@@ -163,6 +500,9 @@ static int __init achan_init(void)
 	ret = achan_init_workqueues();
 	if (ret)
 		return ret;
+	ret = achan_events_init();
+	if (ret)
+		goto err_events;
 	ret = class_register(&achan_class);
 	if (ret)
 		goto err_class;
@@ -172,23 +512,35 @@ static int __init achan_init(void)
 	ret = achan_loop_init();
 	if (ret)
 		goto err_loop;
+	ret = achan_control_init();
+	if (ret)
+		goto err_control;
 	return 0;
 
+err_control:
+	achan_registry_clear();
 err_loop:
 	unregister_chrdev_region(achan_devt, ACHAN_MINORS);
 err_region:
 	class_unregister(&achan_class);
 err_class:
 	achan_drain();
+	achan_events_exit();
+	return ret;
+
+err_events:
+	achan_drain();
 	return ret;
 }
 
 static void __exit achan_exit(void)
 {
-	achan_loop_exit();
+	achan_control_exit();
+	achan_registry_clear();
 	unregister_chrdev_region(achan_devt, ACHAN_MINORS);
 	class_unregister(&achan_class);
 	achan_drain();
+	achan_events_exit();
 }
 
 module_init(achan_init);

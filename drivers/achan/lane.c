@@ -6,19 +6,23 @@
  * what follows from it, and sees to that by achan_lane_act() without the lock.
  * So the common case, nobody parked, asleep or listening, costs a few tests.
  */
+#include <linux/ktime.h>
 #include <linux/slab.h>
 
 #include "achan.h"
+#include "trace.h"
 
 /**
  * achan_lane_alloc() - make a lane
  * @ring_bytes: size of its ring
+ * @policy:	how it behaves
  *
- * The caller sets @reader and @writer before anybody can use it.
+ * The caller sets @reader, @writer and @port before anybody can use it.
  *
  * Context: may sleep. Return: the lane or NULL.
  */
-struct achan_lane *achan_lane_alloc(u32 ring_bytes)
+struct achan_lane *achan_lane_alloc(u32 ring_bytes,
+				    const struct achan_policy *policy)
 {
 	struct achan_lane *lane = kzalloc(sizeof(*lane), GFP_KERNEL_ACCOUNT);
 
@@ -29,26 +33,32 @@ struct achan_lane *achan_lane_alloc(u32 ring_bytes)
 		return NULL;
 	}
 	achan_ring_init(&lane->ring, lane->pages.data, ring_bytes);
-	INIT_LIST_HEAD(&lane->parked_reads);
-	INIT_LIST_HEAD(&lane->parked_writes);
+	lane->policy = *policy;
+	INIT_LIST_HEAD(&lane->reads.requests);
+	INIT_LIST_HEAD(&lane->writes.requests);
 	INIT_LIST_HEAD(&lane->finished);
 	init_waitqueue_head(&lane->claim_wait);
 	INIT_WORK(&lane->work, achan_park_work);
+	achan_moderate_init(lane);
 	return lane;
 }
 
 /**
  * achan_lane_free() - free a lane that nobody can reach any more
- * @lane: the lane
+ * @lane: the lane, or NULL
  *
  * Its work may still be on its way out: the last request it completed may have
- * held the last reference.
+ * held the last reference. The timer comes first, since it may queue the work.
  *
  * Context: may sleep; not from @lane->work.
  */
 void achan_lane_free(struct achan_lane *lane)
 {
+	if (!lane)
+		return;
+	hrtimer_cancel(&lane->timer);
 	cancel_work_sync(&lane->work);
+	achan_broadcast_free(lane);
 	achan_pages_free(&lane->pages);
 	kfree(lane);
 }
@@ -69,29 +79,53 @@ void achan_lane_kill(struct achan_lane *lane)
 	raw_spin_lock_irqsave(&lane->ring.lock, flags);
 	WRITE_ONCE(lane->dead, true);
 	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
-	achan_park_end(lane, -ENODEV);
+	achan_park_end(lane, &lane->reads, -ENODEV);
+	achan_park_end(lane, &lane->writes, -ENODEV);
+}
+
+/**
+ * achan_lane_at_mark() - is there enough for readers who wait for more?
+ * @lane: the lane
+ *
+ * Whatever the mark is, it must not keep a reader from making room for those
+ * who wait for it or lose records for want of it, nor outlast the records that
+ * can still come.
+ *
+ * Context: ring.lock held.
+ */
+bool achan_lane_at_mark(const struct achan_lane *lane)
+{
+	return lane->ring.bytes >= lane->policy.read_low ||
+	       lane->room_wanted || lane->overflowing || lane->writes.nr ||
+	       lane->no_writer || lane->dead;
 }
 
 /* Context: ring.lock held. Parked reads come first. */
 static bool readable(const struct achan_lane *lane)
 {
-	return list_empty(&lane->parked_reads) &&
+	return list_empty(&lane->reads.requests) &&
 	       achan_ring_readable(&lane->ring);
+}
+
+/* Context: ring.lock held. The end is read behind all records and requests. */
+static bool at_end(const struct achan_lane *lane)
+{
+	return lane->no_writer && list_empty(&lane->reads.requests);
 }
 
 /* Context: ring.lock held. Parked writes come first. */
 static bool room(const struct achan_lane *lane, u32 need)
 {
-	return list_empty(&lane->parked_writes) &&
+	return list_empty(&lane->writes.requests) &&
 	       achan_ring_free(&lane->ring) >= need;
 }
 
 /**
- * achan_lane_readable() - would a read return at once?
+ * achan_lane_readable() - would a read that may wait return at once?
  * @lane: the lane
  *
- * Context: any. Return: true if there is a record that no parked read comes
- * before, or none will ever come.
+ * Context: any. Return: true if there are records that no parked read comes
+ * before, enough of them, or none will come.
  */
 bool achan_lane_readable(struct achan_lane *lane)
 {
@@ -99,7 +133,8 @@ bool achan_lane_readable(struct achan_lane *lane)
 	bool ret;
 
 	raw_spin_lock_irqsave(&lane->ring.lock, flags);
-	ret = readable(lane) || lane->dead;
+	ret = (readable(lane) && achan_lane_at_mark(lane)) || at_end(lane) ||
+	      lane->dead;
 	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
 	return ret;
 }
@@ -111,33 +146,42 @@ bool achan_lane_readable(struct achan_lane *lane)
  *
  * The least that anybody wants is what counts; who wants more asks again.
  *
- * Context: ring.lock held.
+ * Context: ring.lock held. Return: ACHAN_DUE_*: readers who wait for more than
+ * there is have to know that no more comes.
  */
-void achan_lane_want_room(struct achan_lane *lane, u32 need)
+unsigned int achan_lane_want_room(struct achan_lane *lane, u32 need)
 {
+	bool first = !lane->room_wanted;
+
+	need = max(need, lane->policy.write_low);
 	lane->room_wanted = min_not_zero(lane->room_wanted, need);
+	return first && lane->policy.read_low ? achan_lane_due(lane, true) : 0;
 }
 
 /**
- * achan_lane_room() - would a write return at once?
+ * achan_lane_room() - would a write that may wait return at once?
  * @lane: the lane
  * @need: bytes of ring that it takes
  *
  * If the answer is no, the caller will be woken when it may have changed.
  *
- * Context: any. Return: true if so many bytes are free and no parked write
- * comes first, or the lane is dead.
+ * Context: any but hard interrupts on PREEMPT_RT; no lock of ours held. Return:
+ * true if so many bytes are free, and as many as the low-water mark asks for,
+ * and no parked write comes first; or the write would be an error.
  */
 bool achan_lane_room(struct achan_lane *lane, u32 need)
 {
+	unsigned int due = 0;
 	unsigned long flags;
 	bool ret;
 
 	raw_spin_lock_irqsave(&lane->ring.lock, flags);
-	ret = room(lane, need) || lane->dead;
+	ret = room(lane, max(need, lane->policy.write_low)) || lane->dead ||
+	      lane->no_reader;
 	if (!ret)
-		achan_lane_want_room(lane, need);
+		due = achan_lane_want_room(lane, need);
 	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+	achan_lane_act(lane, due);
 	return ret;
 }
 
@@ -154,8 +198,9 @@ unsigned int achan_lane_due(struct achan_lane *lane, bool committed)
 
 	if (achan_park_can_move(lane))
 		due |= ACHAN_DUE_RUN;
-	if (committed && readable(lane))
-		due |= ACHAN_DUE_READ;
+	if (committed && readable(lane) && achan_lane_at_mark(lane))
+		due |= lane->policy.usecs ? achan_moderate(lane) :
+					    ACHAN_DUE_READ;
 	if (lane->room_wanted && room(lane, lane->room_wanted)) {
 		lane->room_wanted = 0;
 		due |= ACHAN_DUE_WRITE;
@@ -174,16 +219,132 @@ void achan_lane_act(struct achan_lane *lane, unsigned int due)
 {
 	if (due & ACHAN_DUE_RUN)
 		due |= achan_park_run(lane, due & ACHAN_DUE_READ);
+	if (due & (ACHAN_DUE_READ | ACHAN_DUE_WRITE))
+		trace_achan_notify(achan_minor(lane->reader), due,
+				   READ_ONCE(lane->ring.sequence));
 	if (due & ACHAN_DUE_READ)
-		achan_notify_read(lane->reader);
+		achan_notify_read(lane->port);
 	if (due & ACHAN_DUE_WRITE)
-		achan_notify_write(lane->writer);
+		achan_notify_write(&lane->writer->port);
+	if (due & ACHAN_DUE_TIMER)
+		achan_moderate_start(lane);
+	if (due & ACHAN_DUE_LOSS) {
+		achan_notify_loss(lane->port);
+		achan_event_overflow(lane->reader);
+	}
+}
+
+/**
+ * achan_lane_touch() - look at a lane whose conditions have changed
+ * @lane: the lane
+ *
+ * Context: any but hard interrupts on PREEMPT_RT; no lock of ours held.
+ */
+void achan_lane_touch(struct achan_lane *lane)
+{
+	unsigned long flags;
+	unsigned int due;
+
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	due = achan_lane_due(lane, true);
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+	achan_lane_act(lane, due);
+}
+
+/* What the header of a record that comes now shall say. */
+u64 achan_lane_time(const struct achan_lane *lane)
+{
+	return lane->policy.no_timestamps ? 0 : ktime_get_ns();
+}
+
+/* Context: ring.lock held. Room for a record whose producer cannot wait. */
+static struct achan_record *reserve_or_lose(struct achan_lane *lane, u32 length,
+					    u64 timestamp, unsigned int *due)
+{
+	struct achan_ring *ring = &lane->ring;
+	u64 overwritten = ring->overwritten;
+	struct achan_record *record;
+
+	record = achan_ring_reserve(ring, length, timestamp);
+	if (!record && lane->policy.overflow == ACHAN_OVERFLOW_OVERWRITE &&
+	    achan_ring_make_room(ring, length))
+		record = achan_ring_reserve(ring, length, timestamp);
+	if (!record) {
+		/* The number is spent: the reader sees the gap. */
+		ring->sequence++;
+		if (lane->policy.overflow == ACHAN_OVERFLOW_REJECT)
+			ring->rejected++;
+		else
+			ring->dropped++;
+	}
+	if (!record || ring->overwritten != overwritten) {
+		*due = lane->overflowing ? 0 : ACHAN_DUE_LOSS;
+		lane->overflowing = true;
+	} else if (achan_ring_free(ring) >= ring->size / 2) {
+		/* Not at each record that a slow reader takes. */
+		lane->overflowing = false;
+	}
+	return record;
+}
+
+/**
+ * achan_lane_push() - put a record in for a producer who cannot wait
+ * @lane:      the lane
+ * @data:      its payload
+ * @length:    bytes of it, at least one
+ * @timestamp: what its header shall say
+ * @sequence:  its number, or NULL for the next one
+ *
+ * Without room the lane's overflow policy says what is lost. The caller keeps
+ * records of one lane in the order of their numbers.
+ *
+ * Context: any but hard interrupts on PREEMPT_RT; no lock of ours held.
+ * Return: 0, also for a record that was dropped; -ENOSPC if it was rejected;
+ * -EMSGSIZE if it can never fit; -ENODEV.
+ */
+int achan_lane_push(struct achan_lane *lane, const void *data, u32 length,
+		    u64 timestamp, const u64 *sequence)
+{
+	struct achan_ring *ring = &lane->ring;
+	struct achan_record *record;
+	unsigned int due = 0;
+	unsigned long flags;
+	int ret = 0;
+
+	if (length > achan_ring_record_max(ring))
+		return -EMSGSIZE;
+	raw_spin_lock_irqsave(&ring->lock, flags);
+	if (lane->dead) {
+		raw_spin_unlock_irqrestore(&ring->lock, flags);
+		return -ENODEV;
+	}
+	if (sequence)
+		ring->sequence = *sequence;
+	record = reserve_or_lose(lane, length, timestamp, &due);
+	if (record) {
+		raw_spin_unlock_irqrestore(&ring->lock, flags);
+		trace_achan_reserve(achan_minor(lane->writer),
+				    record->sequence, length);
+		memcpy(achan_record_payload(record), data, length);
+		trace_achan_commit(achan_minor(lane->writer), record->sequence,
+				   length);
+		raw_spin_lock_irqsave(&ring->lock, flags);
+		achan_ring_commit(ring, record);
+	} else if (lane->policy.overflow == ACHAN_OVERFLOW_REJECT) {
+		ret = -ENOSPC;
+	}
+	due |= achan_lane_due(lane, true);
+	raw_spin_unlock_irqrestore(&ring->lock, flags);
+	achan_lane_act(lane, due);
+	return ret;
 }
 
 /**
  * achan_lane_claim() - become the one consumer of a lane's ring
  * @lane:   the lane
  * @cursor: set to the oldest record
+ * @wait:   the caller may wait for more, as the low-water mark wants it; else
+ *	    it gets what there is
  *
  * Waits for another consumer to finish, which does not take long: it copies
  * with page faults off. That holds for a caller who must not block, too; the
@@ -191,9 +352,11 @@ void achan_lane_act(struct achan_lane *lane, unsigned int due)
  * edge-triggered poller would wait for ever.
  *
  * Context: may sleep. Return: 0; -EAGAIN without a record, or while parked
- * reads come first; -ENODEV when none will ever come.
+ * reads come first; -EPIPE when there is no writer; -ENODEV when none will ever
+ * come.
  */
-int achan_lane_claim(struct achan_lane *lane, struct achan_cursor *cursor)
+int achan_lane_claim(struct achan_lane *lane, struct achan_cursor *cursor,
+		     bool wait)
 {
 	unsigned long flags;
 	bool claimed;
@@ -205,7 +368,10 @@ int achan_lane_claim(struct achan_lane *lane, struct achan_cursor *cursor)
 		raw_spin_lock_irqsave(&lane->ring.lock, flags);
 		claimed = lane->ring.claimed;
 		if (!readable(lane))
-			ret = lane->dead ? -ENODEV : -EAGAIN;
+			ret = lane->dead ? -ENODEV :
+			      at_end(lane) ? -EPIPE : -EAGAIN;
+		else if (wait && !achan_lane_at_mark(lane))
+			ret = -EAGAIN;
 		else if (!claimed)
 			achan_ring_claim(&lane->ring, cursor);
 		raw_spin_unlock_irqrestore(&lane->ring.lock, flags);

@@ -32,8 +32,6 @@ MODULE_PARM_DESC(parked_max, "requests that may be parked on a ring in each dire
 module_param_named(parked_bytes, achan_parked_bytes, uint, 0444);
 MODULE_PARM_DESC(parked_bytes, "data that parked writes of a ring may hold (default 4194304)");
 
-static LIST_HEAD(loops);
-
 /* Return: ACHAN_MODE_*, or 0 for a name that is none. */
 static u32 mode_of(const char *name)
 {
@@ -44,11 +42,16 @@ static u32 mode_of(const char *name)
 	return 0;
 }
 
-static bool ring_bytes_good(u32 bytes)
+/* What the parameters say of channel @i. */
+static struct achan_config loop_config(unsigned int i)
 {
-	return is_power_of_2(bytes) && bytes >= ACHAN_RING_BYTES_MIN &&
-	       bytes <= ACHAN_RING_BYTES_MAX && IS_ALIGNED(bytes, PAGE_SIZE) &&
-	       IS_ALIGNED(bytes, SHMLBA);
+	struct achan_config config = {
+		.kind = ACHAN_KIND_LOOP,
+		.mode = mode_of(mode[min(i, mode_count - 1)]),
+		.ring_bytes = ring_bytes[min(i, ring_bytes_count - 1)],
+	};
+
+	return config;
 }
 
 static int check_lists(void)
@@ -62,7 +65,9 @@ static int check_lists(void)
 		return -EINVAL;
 	}
 	for (i = 0; i < ring_bytes_count; i++) {
-		if (ring_bytes_good(ring_bytes[i]))
+		struct achan_config config = loop_config(i);
+
+		if (ring_bytes[i] && !achan_config_check(&config))
 			continue;
 		pr_err("achan: ring_bytes=%u: must be a power of two from %lu to %u\n",
 		       ring_bytes[i],
@@ -108,34 +113,18 @@ int achan_loop_init(void)
 	if (ret)
 		return ret;
 	for (i = 0; i < channels; i++) {
-		u32 bytes = ring_bytes[min(i, ring_bytes_count - 1)];
-		const char *name = mode[min(i, mode_count - 1)];
-		struct achan *channel;
+		struct achan_config config = loop_config(i);
+		const char *names[] = { "" };
+		u32 minors[1];
 
-		channel = achan_create(ACHAN_KIND_LOOP, mode_of(name), bytes);
-		if (IS_ERR(channel)) {
-			ret = PTR_ERR(channel);
-			pr_err("achan: cannot make channel %u of %u with ring_bytes=%u: error %d\n",
-			       i, channels, bytes, ret);
-			achan_loop_exit();
-			return ret;
-		}
-		list_add_tail(&channel->node, &loops);
+		ret = achan_config_check(&config) ?:
+		      achan_registry_create(&config, names, minors);
+		if (!ret)
+			continue;
+		pr_err("achan: cannot make channel %u of %u with ring_bytes=%u: error %d\n",
+		       i, channels, config.ring_bytes, ret);
+		achan_registry_clear();
+		return ret;
 	}
 	return 0;
-}
-
-/**
- * achan_loop_exit() - remove all loop channels
- *
- * Context: may sleep.
- */
-void achan_loop_exit(void)
-{
-	struct achan *channel, *next;
-
-	list_for_each_entry_safe(channel, next, &loops, node) {
-		list_del(&channel->node);
-		achan_destroy(channel);
-	}
 }

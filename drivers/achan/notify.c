@@ -6,9 +6,16 @@
  * not, since each may need another amount of room. All share one wait queue,
  * so each looks at the key of a wake-up, as pollers do.
  */
+#include <linux/hrtimer.h>
 #include <linux/sched/signal.h>
 
 #include "achan.h"
+#include "compat.h"
+
+void achan_port_init(struct achan_port *port)
+{
+	init_waitqueue_head(&port->wait);
+}
 
 static int wake_reader(struct wait_queue_entry *wait, unsigned int mode,
 		       int sync, void *key)
@@ -28,7 +35,7 @@ static int wake_writer(struct wait_queue_entry *wait, unsigned int mode,
 
 /**
  * achan_wait_readable() - sleep until a read can make progress
- * @lane: the lane
+ * @file: the open file
  *
  * The wake-up of an exclusive sleeper is a duty: whoever leaves by a signal
  * after having got one passes it on. A reader that was woken and leaves
@@ -36,16 +43,16 @@ static int wake_writer(struct wait_queue_entry *wait, unsigned int mode,
  *
  * Context: sleeps. Return: 0 or -ERESTARTSYS.
  */
-int achan_wait_readable(struct achan_lane *lane)
+int achan_wait_readable(struct achan_file *file)
 {
-	struct achan *channel = lane->reader;
+	struct achan_port *port = file->port;
 	DEFINE_WAIT_FUNC(wait, wake_reader);
 	int ret = 0;
 
 	for (;;) {
-		prepare_to_wait_exclusive(&channel->wait, &wait,
+		prepare_to_wait_exclusive(&port->wait, &wait,
 					  TASK_INTERRUPTIBLE);
-		if (achan_lane_readable(lane))
+		if (achan_lane_readable(file->rx))
 			break;
 		if (signal_pending(current)) {
 			ret = -ERESTARTSYS;
@@ -53,9 +60,9 @@ int achan_wait_readable(struct achan_lane *lane)
 		}
 		schedule();
 	}
-	finish_wait(&channel->wait, &wait);
+	finish_wait(&port->wait, &wait);
 	if (ret)
-		achan_pass_on(lane);
+		achan_pass_on(file->rx);
 	return ret;
 }
 
@@ -68,26 +75,26 @@ int achan_wait_readable(struct achan_lane *lane)
 void achan_pass_on(struct achan_lane *lane)
 {
 	if (achan_lane_readable(lane))
-		wake_up_interruptible_poll(&lane->reader->wait,
+		wake_up_interruptible_poll(&lane->port->wait,
 					   EPOLLIN | EPOLLRDNORM);
 }
 
 /**
  * achan_wait_room() - sleep until a write can make progress
- * @lane: the lane
+ * @file: the open file
  * @need: bytes of ring that it needs
  *
  * Context: sleeps. Return: 0 or -ERESTARTSYS.
  */
-int achan_wait_room(struct achan_lane *lane, u32 need)
+int achan_wait_room(struct achan_file *file, u32 need)
 {
-	struct achan *channel = lane->writer;
+	struct achan_port *port = file->port;
 	DEFINE_WAIT_FUNC(wait, wake_writer);
 	int ret = 0;
 
 	for (;;) {
-		prepare_to_wait(&channel->wait, &wait, TASK_INTERRUPTIBLE);
-		if (achan_lane_room(lane, need))
+		prepare_to_wait(&port->wait, &wait, TASK_INTERRUPTIBLE);
+		if (achan_lane_room(file->tx, need))
 			break;
 		if (signal_pending(current)) {
 			ret = -ERESTARTSYS;
@@ -95,7 +102,7 @@ int achan_wait_room(struct achan_lane *lane, u32 need)
 		}
 		schedule();
 	}
-	finish_wait(&channel->wait, &wait);
+	finish_wait(&port->wait, &wait);
 	return ret;
 }
 
@@ -103,52 +110,154 @@ int achan_wait_room(struct achan_lane *lane, u32 need)
  * wq_has_sleeper() has the full barrier that pairs with the one between
  * queueing up and looking at the ring, in prepare_to_wait() and poll_wait().
  */
-static void notify(struct achan *channel, __poll_t events)
+static void notify(struct achan_port *port, __poll_t events)
 {
-	if (wq_has_sleeper(&channel->wait))
-		wake_up_interruptible_sync_poll(&channel->wait, events);
+	if (!wq_has_sleeper(&port->wait))
+		return;
+	atomic64_inc(&port->wakeups);
+	wake_up_interruptible_sync_poll(&port->wait, events);
+}
+
+static void signal(struct achan_port *port, struct fasync_struct **list,
+		   int band)
+{
+	if (!READ_ONCE(*list))
+		return;
+	atomic64_inc(&port->signals);
+	kill_fasync(list, SIGIO, band);
 }
 
 /**
  * achan_notify_read() - there are records for readers
- * @channel: the channel they read
+ * @port: where they wait
  *
  * Context: any but hard interrupts on PREEMPT_RT; no lock of ours held.
  */
-void achan_notify_read(struct achan *channel)
+void achan_notify_read(struct achan_port *port)
 {
-	notify(channel, EPOLLIN | EPOLLRDNORM);
-	kill_fasync(&channel->fasync_read, SIGIO, POLL_IN);
+	notify(port, EPOLLIN | EPOLLRDNORM);
+	signal(port, &port->fasync_read, POLL_IN);
 }
 
 /**
  * achan_notify_write() - there is room again where somebody found none
- * @channel: the channel written to
+ * @port: where the writers wait
  *
  * Context: any but hard interrupts on PREEMPT_RT; no lock of ours held.
  */
-void achan_notify_write(struct achan *channel)
+void achan_notify_write(struct achan_port *port)
 {
-	notify(channel, EPOLLOUT | EPOLLWRNORM);
-	kill_fasync(&channel->fasync_write, SIGIO, POLL_OUT);
+	notify(port, EPOLLOUT | EPOLLWRNORM);
+	signal(port, &port->fasync_write, POLL_OUT);
 }
 
 /**
- * achan_notify_hangup() - the channel is gone
- * @channel: the channel
- *
- * EPOLLIN is among the events because some event loops look at nothing else;
- * the read that it leads to returns what is left, then -ENODEV.
+ * achan_notify_loss() - records are being lost
+ * @port: where those wait who lose them
  *
  * Context: any but hard interrupts on PREEMPT_RT; no lock of ours held.
  */
-void achan_notify_hangup(struct achan *channel)
+void achan_notify_loss(struct achan_port *port)
+{
+	signal(port, &port->fasync_read, POLL_ERR);
+}
+
+/**
+ * achan_notify_hangup() - the channel or its other end is gone
+ * @port: where those wait who have to know
+ *
+ * EPOLLIN is among the events because some event loops look at nothing else;
+ * the read that it leads to returns what is left, then the end or -ENODEV.
+ *
+ * Context: any but hard interrupts on PREEMPT_RT; no lock of ours held.
+ */
+void achan_notify_hangup(struct achan_port *port)
 {
 	/* 0: all of the exclusive sleepers too. */
-	__wake_up(&channel->wait, TASK_NORMAL, 0,
-		  poll_to_key(EPOLLIN | EPOLLRDNORM | EPOLLHUP | EPOLLERR));
-	kill_fasync(&channel->fasync_read, SIGIO, POLL_HUP);
-	kill_fasync(&channel->fasync_write, SIGIO, POLL_HUP);
+	if (wq_has_sleeper(&port->wait)) {
+		atomic64_inc(&port->wakeups);
+		__wake_up(&port->wait, TASK_NORMAL, 0,
+			  poll_to_key(EPOLLIN | EPOLLRDNORM | EPOLLOUT |
+				      EPOLLWRNORM | EPOLLHUP | EPOLLERR));
+	}
+	signal(port, &port->fasync_read, POLL_HUP);
+	signal(port, &port->fasync_write, POLL_HUP);
+}
+
+/**
+ * achan_moderate() - are readers to be told now, or later?
+ * @lane: the lane, with moderation on and something for them
+ *
+ * Full or ending is nothing to wait with.
+ *
+ * Context: ring.lock held. Return: ACHAN_DUE_READ, ACHAN_DUE_TIMER, or 0 if a
+ * timer is on its way.
+ */
+unsigned int achan_moderate(struct achan_lane *lane)
+{
+	u64 untold = lane->ring.records_in - lane->told;
+
+	if (lane->room_wanted || lane->overflowing || lane->writes.nr ||
+	    lane->no_writer || lane->dead || !untold ||
+	    (lane->policy.records && untold >= lane->policy.records)) {
+		lane->told = lane->ring.records_in;
+		lane->pending_since = 0;
+		return ACHAN_DUE_READ;
+	}
+	if (!lane->pending_since)
+		lane->pending_since = ktime_get();
+	if (lane->pending)
+		return 0;
+	lane->pending = true;
+	return ACHAN_DUE_TIMER;
+}
+
+/*
+ * The records that it was started for may have been told of by their number
+ * since; then it counts from the first one that was not.
+ */
+static enum hrtimer_restart moderate_timer(struct hrtimer *timer)
+{
+	struct achan_lane *lane = container_of(timer, struct achan_lane, timer);
+	unsigned int due = 0;
+	unsigned long flags;
+	ktime_t until;
+
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	until = ktime_add_us(lane->pending_since, lane->policy.usecs);
+	if (lane->pending_since && ktime_after(until, ktime_get())) {
+		raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+		hrtimer_set_expires(timer, until);
+		return HRTIMER_RESTART;
+	}
+	lane->pending = false;
+	if (lane->pending_since) {
+		lane->pending_since = 0;
+		/* What is due is due now. */
+		lane->told = lane->ring.records_in;
+		due = achan_lane_due(lane, true);
+	}
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+	achan_lane_act(lane, due);
+	return HRTIMER_NORESTART;
+}
+
+/* Soft: what it does is not for a hard interrupt on PREEMPT_RT. */
+void achan_moderate_init(struct achan_lane *lane)
+{
+	hrtimer_setup(&lane->timer, moderate_timer, CLOCK_MONOTONIC,
+		      HRTIMER_MODE_ABS_SOFT);
+}
+
+/*
+ * Outside of ring.lock, so that this lock is not held over those of the timers.
+ * Whoever set @lane->pending starts it, and nobody else until it has run.
+ */
+void achan_moderate_start(struct achan_lane *lane)
+{
+	hrtimer_start(&lane->timer,
+		      ktime_add_us(ktime_get(), READ_ONCE(lane->policy.usecs)),
+		      HRTIMER_MODE_ABS_SOFT);
 }
 
 /*
@@ -158,15 +267,15 @@ void achan_notify_hangup(struct achan *channel)
 int achan_fasync(int fd, struct file *filp, int on)
 {
 	struct achan_file *file = filp->private_data;
-	struct achan *channel = file->channel;
+	struct achan_port *port = file->port;
 	int ret = 0;
 
 	if (filp->f_mode & FMODE_READ)
-		ret = fasync_helper(fd, filp, on, &channel->fasync_read);
+		ret = fasync_helper(fd, filp, on, &port->fasync_read);
 	if (ret < 0 || !(filp->f_mode & FMODE_WRITE))
 		return ret;
-	ret = fasync_helper(fd, filp, on, &channel->fasync_write);
+	ret = fasync_helper(fd, filp, on, &port->fasync_write);
 	if (ret < 0 && (filp->f_mode & FMODE_READ))
-		fasync_helper(-1, filp, 0, &channel->fasync_read);
+		fasync_helper(-1, filp, 0, &port->fasync_read);
 	return ret;
 }

@@ -40,6 +40,7 @@
 #include <linux/slab.h>
 
 #include "achan.h"
+#include "trace.h"
 
 /*
  * Steps that whoever brings a record or makes room does for parked requests,
@@ -107,6 +108,21 @@ struct achan_request {
 	};
 };
 
+static struct achan_parked *request_parked(const struct achan_request *request)
+{
+	struct achan_lane *lane = request->lane;
+
+	return request->write ? &lane->writes : &lane->reads;
+}
+
+/* The channel whose file it is of. */
+static u32 request_minor(const struct achan_request *request)
+{
+	const struct achan_lane *lane = request->lane;
+
+	return achan_minor(request->write ? lane->writer : lane->reader);
+}
+
 static void request_put(struct achan_request *request)
 {
 	if (!refcount_dec_and_test(&request->refs))
@@ -127,17 +143,13 @@ static ssize_t partial(const struct achan_request *request, int error)
 /* Context: ring.lock held. It leaves the queue and the accounts. */
 static void request_done(struct achan_request *request, ssize_t result)
 {
-	struct achan_lane *lane = request->lane;
-
 	list_del_init(&request->node);
 	request->state = ACHAN_REQUEST_DONE;
 	request->result = result;
-	if (request->write) {
-		lane->nr_writes--;
-		lane->parked_bytes -= request->length;
-	} else {
-		lane->nr_reads--;
-	}
+	request_parked(request)->nr--;
+	request_parked(request)->completed++;
+	if (request->write)
+		request->lane->parked_bytes -= request->length;
 }
 
 /* Context: ring.lock held. For the worker to complete. */
@@ -164,6 +176,8 @@ static void request_complete(struct achan_request *request, bool may_sleep)
 		queue_work(achan_workqueue, &lane->work);
 		return;
 	}
+	trace_achan_complete(request_minor(request), request->write, request,
+			     request->result);
 	request->iocb->ki_complete(request->iocb, request->result);
 	request_put(request);
 }
@@ -181,7 +195,9 @@ static int request_cancel(struct kiocb *iocb)
 	case ACHAN_REQUEST_FAULTING:
 		request_done(request, partial(request, -ECANCELED));
 		request_finish_later(request);
-		lane->cancelled++;
+		request_parked(request)->cancelled++;
+		trace_achan_cancel(request_minor(request), request->write,
+				   request, request->result);
 		raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
 		queue_work(achan_workqueue, &lane->work);
 		return 0;
@@ -200,13 +216,14 @@ static int request_cancel(struct kiocb *iocb)
 static int request_refused(const struct achan_request *request)
 {
 	const struct achan_lane *lane = request->lane;
-	unsigned int nr = request->write ? lane->nr_writes : lane->nr_reads;
 
 	if (request->cancelled)
 		return -ECANCELED;
 	if (lane->dead)
 		return -ENODEV;
-	if (nr >= achan_parked_max)
+	if (request->write && lane->no_reader)
+		return -EPIPE;
+	if (request_parked(request)->nr >= achan_parked_max)
 		return -EAGAIN;
 	/* One may always park, however large it is. */
 	if (request->write && lane->parked_bytes &&
@@ -218,22 +235,16 @@ static int request_refused(const struct achan_request *request)
 /* Context: ring.lock held. */
 static void request_enqueue(struct achan_request *request)
 {
-	struct achan_lane *lane = request->lane;
+	struct achan_parked *parked = request_parked(request);
 
 	request->state = ACHAN_REQUEST_QUEUED;
-	if (request->write) {
-		lane->nr_writes++;
-		lane->parked_bytes += request->length;
-		lane->copied_writes++;
-		list_add_tail(&request->node, &lane->parked_writes);
-		return;
-	}
-	lane->nr_reads++;
-	if (request->buffer.nr)
-		lane->pinned_reads++;
-	else
-		lane->worker_reads++;
-	list_add_tail(&request->node, &lane->parked_reads);
+	list_add_tail(&request->node, &parked->requests);
+	parked->nr++;
+	parked->ever++;
+	if (request->write)
+		request->lane->parked_bytes += request->length;
+	else if (request->buffer.nr)
+		request->lane->pinned_reads++;
 }
 
 /*
@@ -248,6 +259,8 @@ static ssize_t request_park(struct achan_request *request)
 	unsigned long flags;
 	int refused;
 
+	trace_achan_park(request_minor(request), request->write, request,
+			 request->write ? request->moved : 0);
 	request->iocb->private = request;
 	kiocb_set_cancel_fn(request->iocb, request_cancel);
 
@@ -259,7 +272,8 @@ static ssize_t request_park(struct achan_request *request)
 	} else {
 		request_enqueue(request);
 		/* What made it park may have gone in the meantime. */
-		due = achan_lane_due(lane, false);
+		due = achan_lane_due(lane, request->write &&
+				     lane->policy.read_low);
 	}
 	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
 
@@ -386,7 +400,7 @@ static struct achan_request *first(struct list_head *list)
 /* Context: ring.lock held. Payload that can move now, 0 if none. */
 static u32 next_chunk(struct achan_lane *lane)
 {
-	struct achan_request *request = first(&lane->parked_writes);
+	struct achan_request *request = first(&lane->writes.requests);
 	u32 length, need;
 
 	if (!request)
@@ -396,14 +410,21 @@ static u32 next_chunk(struct achan_lane *lane)
 	return need <= achan_ring_free(&lane->ring) ? length : 0;
 }
 
+/* Context: ring.lock held. There is what a read waits for, or no more comes. */
+static bool worth_reading(const struct achan_lane *lane)
+{
+	if (achan_ring_readable(&lane->ring))
+		return achan_lane_at_mark(lane);
+	return lane->no_writer;
+}
+
 /* Context: ring.lock held. @claimed: the caller has the claim. */
 static bool next_read(struct achan_lane *lane, bool claimed)
 {
-	struct achan_request *request = first(&lane->parked_reads);
+	struct achan_request *request = first(&lane->reads.requests);
 
 	return request && request->state != ACHAN_REQUEST_FAULTING &&
-	       lane->ring.claimed == claimed &&
-	       achan_ring_readable(&lane->ring);
+	       lane->ring.claimed == claimed && worth_reading(lane);
 }
 
 /**
@@ -417,7 +438,11 @@ static bool next_read(struct achan_lane *lane, bool claimed)
  */
 bool achan_park_can_move(struct achan_lane *lane)
 {
-	return next_read(lane, false) || (!lane->moving && next_chunk(lane));
+	bool out = lane->broadcast ? !lane->ring.claimed &&
+				     achan_ring_readable(&lane->ring) :
+				     next_read(lane, false);
+
+	return out || (!lane->moving && next_chunk(lane));
 }
 
 /*
@@ -439,16 +464,21 @@ static bool move_writes(struct achan_lane *lane, struct achan_runner *runner)
 	}
 	lane->moving = true;
 	while ((length = next_chunk(lane)) && runner_step(runner, lane)) {
-		struct achan_request *request = first(&lane->parked_writes);
+		struct achan_request *request = first(&lane->writes.requests);
 		size_t at = request->length - (request->total - request->moved);
 		struct achan_record *record;
 
-		record = achan_ring_reserve(ring, length, ktime_get_ns());
+		record = achan_ring_reserve(ring, length,
+					    achan_lane_time(lane));
 		request->state = ACHAN_REQUEST_BUSY;
 		raw_spin_unlock_irqrestore(&ring->lock, flags);
 
+		trace_achan_reserve(request_minor(request), record->sequence,
+				    length);
 		memcpy(achan_record_payload(record), request->data + at,
 		       length);
+		trace_achan_commit(request_minor(request), record->sequence,
+				   length);
 
 		raw_spin_lock_irqsave(&ring->lock, flags);
 		achan_ring_commit(ring, record);
@@ -456,7 +486,7 @@ static bool move_writes(struct achan_lane *lane, struct achan_runner *runner)
 		request->moved += length;
 		request->state = ACHAN_REQUEST_QUEUED;
 		if (request->moved < request->total && !request->cancelled &&
-		    !lane->dead)
+		    !lane->dead && !lane->no_reader)
 			continue;
 		request_done(request, request->moved);
 		raw_spin_unlock_irqrestore(&ring->lock, flags);
@@ -511,7 +541,7 @@ static void start_fault(struct achan_request *request)
 	 */
 	refcount_inc(&request->refs);
 	mmget(request->buffer.mm);
-	get_device(&request->lane->reader->dev);
+	achan_lane_get(request->lane);
 	queue_work(achan_fault_workqueue, &request->fault_work);
 }
 
@@ -528,7 +558,7 @@ static bool fill_reads(struct achan_lane *lane, struct achan_runner *runner)
 
 	raw_spin_lock_irqsave(&ring->lock, flags);
 	while (next_read(lane, claimed) && runner_step(runner, lane)) {
-		struct achan_request *request = first(&lane->parked_reads);
+		struct achan_request *request = first(&lane->reads.requests);
 		struct achan_cursor cursor;
 		ssize_t ret;
 
@@ -546,6 +576,8 @@ static bool fill_reads(struct achan_lane *lane, struct achan_runner *runner)
 		raw_spin_lock_irqsave(&ring->lock, flags);
 		if (ret >= 0)
 			achan_ring_retire(ring, &cursor);
+		if (ret == -EAGAIN)
+			ret = 0; /* It was for the end that it was called. */
 		if (ret == -EFAULT)
 			ret = fault_verdict(request);
 		if (ret == -EINPROGRESS) {
@@ -579,7 +611,10 @@ static unsigned int park_run(struct achan_lane *lane, bool committed,
 
 	do {
 		moved = move_writes(lane, runner);
-		filled = fill_reads(lane, runner);
+		filled = lane->broadcast ?
+			 achan_broadcast_run(lane, runner->worker ? NULL :
+						   &runner->steps) :
+			 fill_reads(lane, runner);
 		committed |= moved || filled;
 	} while (moved || filled);
 
@@ -644,7 +679,6 @@ static void fault_work(struct work_struct *work)
 	struct achan_request *request = container_of(work, struct achan_request,
 						     fault_work);
 	struct achan_lane *lane = request->lane;
-	struct achan *channel = lane->reader;
 	struct mm_struct *mm = request->buffer.mm;
 	size_t left, want = request->want;
 	bool complete = false;
@@ -675,43 +709,41 @@ static void fault_work(struct work_struct *work)
 	request_put(request);
 	achan_lane_act(lane, due);
 	mmput_async(mm);
-	put_device(&channel->dev);
+	achan_lane_put(lane);
 }
 
 /* Context: ring.lock held. A request that nobody is serving, or NULL. */
-static struct achan_request *next_idle(struct achan_lane *lane)
+static struct achan_request *next_idle(struct achan_parked *parked)
 {
-	struct list_head *lists[] = { &lane->parked_reads,
-				      &lane->parked_writes };
 	struct achan_request *request;
-	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(lists); i++)
-		/* Only the first of a list can be BUSY. */
-		list_for_each_entry(request, lists[i], node)
-			if (request->state != ACHAN_REQUEST_BUSY)
-				return request;
+	/* Only the first of a list can be BUSY. */
+	list_for_each_entry(request, &parked->requests, node)
+		if (request->state != ACHAN_REQUEST_BUSY)
+			return request;
 	return NULL;
 }
 
 /**
- * achan_park_end() - end all parked requests of a lane that is dead
- * @lane:  the lane
- * @error: with what, where nothing was transferred yet
+ * achan_park_end() - end all requests parked at one end of a lane
+ * @lane:   the lane, which is dead or has no reader: no new ones can come
+ * @parked: its reads or its writes
+ * @error:  with what, where nothing was transferred yet
  *
- * Those that are being served end by themselves; no new ones can come. The
- * lock is let go after each, since there can be many.
+ * Those that are being served end by themselves. The lock is let go after each,
+ * since there can be many.
  *
  * Context: any; no lock of ours held.
  */
-void achan_park_end(struct achan_lane *lane, int error)
+void achan_park_end(struct achan_lane *lane, struct achan_parked *parked,
+		    int error)
 {
 	struct achan_request *request;
 	unsigned long flags;
 
 	do {
 		raw_spin_lock_irqsave(&lane->ring.lock, flags);
-		request = next_idle(lane);
+		request = next_idle(parked);
 		if (request) {
 			request_done(request, partial(request, error));
 			request_finish_later(request);

@@ -34,6 +34,14 @@ void achan_ring_init(struct achan_ring *ring, void *data, u32 size)
 	ring->sequence = 0;
 	ring->discarded = 0;
 	ring->bytes = 0;
+	ring->high_water = 0;
+	ring->records_in = 0;
+	ring->bytes_in = 0;
+	ring->records_out = 0;
+	ring->bytes_out = 0;
+	ring->rejected = 0;
+	ring->dropped = 0;
+	ring->overwritten = 0;
 }
 
 /**
@@ -66,6 +74,8 @@ struct achan_record *achan_ring_reserve(struct achan_ring *ring, u32 length,
 	       size - sizeof(*record) - length);
 	/* Pairs with achan_ring_next(): who sees the head sees BUSY. */
 	smp_store_release(&ring->head, ring->head + size);
+	if (ring->high_water < ring->head - ring->tail)
+		ring->high_water = ring->head - ring->tail;
 	return record;
 }
 
@@ -81,6 +91,8 @@ struct achan_record *achan_ring_reserve(struct achan_ring *ring, u32 length,
 void achan_ring_commit(struct achan_ring *ring, struct achan_record *record)
 {
 	ring->bytes += record->length;
+	ring->bytes_in += record->length;
+	ring->records_in++;
 	/* Pairs with achan_ring_next(): who sees no BUSY sees the payload. */
 	smp_store_release(&record->flags, 0);
 }
@@ -130,6 +142,37 @@ void achan_ring_discard(struct achan_ring *ring, struct achan_record *record)
 }
 
 /**
+ * achan_ring_make_room() - give up the oldest records for a newer one
+ * @ring:   the ring
+ * @length: payload of the one that is to have room, achan_ring_record_max() at
+ *	    the most
+ *
+ * What a consumer has claimed stays, since it reads without the lock; so does
+ * everything from a reservation on that is not committed yet. Numbers of records
+ * given up show as a gap, and @ring->overwritten counts them. Of a record that a
+ * stream read has begun the rest goes.
+ *
+ * Context: @ring->lock held. Return: whether there is room now.
+ */
+bool achan_ring_make_room(struct achan_ring *ring, u32 length)
+{
+	u32 size = ACHAN_RECORD_SIZE(length);
+
+	while (size > achan_ring_free(ring)) {
+		struct achan_record *record = ring_record(ring, ring->tail);
+
+		if (ring->claimed || record->flags & ACHAN_RECORD_BUSY)
+			return false;
+		ring->bytes -= record->length - ring->offset;
+		ring->offset = 0;
+		ring->overwritten++;
+		WRITE_ONCE(ring->tail, ring->tail + record_size(record));
+		ring_skip_discarded(ring);
+	}
+	return true;
+}
+
+/**
  * achan_ring_readable() - is there a committed record?
  * @ring: the ring
  *
@@ -171,6 +214,7 @@ void achan_ring_claim(struct achan_ring *ring, struct achan_cursor *cursor)
 	cursor->position = ring->tail;
 	cursor->offset = ring->offset;
 	cursor->bytes = 0;
+	cursor->records = 0;
 }
 
 /**
@@ -219,6 +263,7 @@ void achan_ring_consume(struct achan_cursor *cursor,
 	if (cursor->offset == record->length) {
 		cursor->position += record_size(record);
 		cursor->offset = 0;
+		cursor->records++;
 	}
 }
 
@@ -233,6 +278,8 @@ void achan_ring_retire(struct achan_ring *ring,
 		       const struct achan_cursor *cursor)
 {
 	ring->bytes -= cursor->bytes;
+	ring->bytes_out += cursor->bytes;
+	ring->records_out += cursor->records;
 	ring->offset = cursor->offset;
 	WRITE_ONCE(ring->tail, cursor->position);
 }

@@ -20,7 +20,8 @@
  * runs of records are copied out at once.
  *
  * Locking: @lock guards every field; each section under it takes constant
- * time, but for a step per record that was discarded behind a claim. Payload is
+ * time, but for a step per record that was discarded behind a claim, or that is
+ * given up to make room for a larger one. Payload is
  * copied outside of it, into a reserved record or out of a claimed one. A
  * function's "Context" says whether the caller holds the lock.
  */
@@ -48,6 +49,14 @@
  * @sequence:  number of the next record
  * @discarded: records given up after they had got their number
  * @bytes:     payload committed and not yet retired
+ * @high_water: the most bytes of ring that were ever taken
+ * @records_in: see struct achan_stats; so all that follow
+ * @bytes_in:	...
+ * @records_out: ...
+ * @bytes_out:	...
+ * @rejected:	...
+ * @dropped:	...
+ * @overwritten: ...
  */
 struct achan_ring {
 	raw_spinlock_t lock;
@@ -60,6 +69,14 @@ struct achan_ring {
 	u64 sequence;
 	u64 discarded;
 	u64 bytes;
+	u32 high_water;
+	u64 records_in;
+	u64 bytes_in;
+	u64 records_out;
+	u64 bytes_out;
+	u64 rejected;
+	u64 dropped;
+	u64 overwritten;
 };
 
 /**
@@ -67,11 +84,13 @@ struct achan_ring {
  * @position: the record it is at
  * @offset:   payload bytes of that record it has taken
  * @bytes:    payload bytes it has taken in all
+ * @records:  records it has taken, each counted with its last byte
  */
 struct achan_cursor {
 	u32 position;
 	u32 offset;
 	u64 bytes;
+	u64 records;
 };
 
 void achan_ring_init(struct achan_ring *ring, void *data, u32 size);
@@ -80,6 +99,7 @@ struct achan_record *achan_ring_reserve(struct achan_ring *ring, u32 length,
 					u64 timestamp);
 void achan_ring_commit(struct achan_ring *ring, struct achan_record *record);
 void achan_ring_discard(struct achan_ring *ring, struct achan_record *record);
+bool achan_ring_make_room(struct achan_ring *ring, u32 length);
 
 bool achan_ring_readable(const struct achan_ring *ring);
 void achan_ring_claim(struct achan_ring *ring, struct achan_cursor *cursor);

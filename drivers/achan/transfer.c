@@ -12,6 +12,7 @@
 #include <linux/uaccess.h>
 
 #include "achan.h"
+#include "trace.h"
 
 static size_t copy_out(const void *data, size_t bytes, struct iov_iter *to)
 {
@@ -21,6 +22,14 @@ static size_t copy_out(const void *data, size_t bytes, struct iov_iter *to)
 	copied = copy_to_iter(data, bytes, to);
 	pagefault_enable();
 	return copied;
+}
+
+/* Moves the cursor over @bytes that have been copied. */
+static void consume(struct achan_lane *lane, struct achan_cursor *cursor,
+		    struct achan_record *record, u32 bytes)
+{
+	trace_achan_consume(achan_minor(lane->reader), record->sequence, bytes);
+	achan_ring_consume(cursor, record, bytes);
 }
 
 /*
@@ -48,7 +57,7 @@ static ssize_t take_message(struct achan_lane *lane,
 	copied = copy_out(achan_record_payload(record), record->length, to);
 	if (copied < record->length)
 		return fell_short(to, copied);
-	achan_ring_consume(cursor, record, record->length);
+	consume(lane, cursor, record, record->length);
 	return copied;
 }
 
@@ -71,7 +80,7 @@ static ssize_t take_stream(struct achan_lane *lane, struct achan_cursor *cursor,
 			*want = min_t(size_t, count, taken + lane->ring.size);
 			return fell_short(to, taken + copied);
 		}
-		achan_ring_consume(cursor, record, copied);
+		consume(lane, cursor, record, copied);
 		taken += copied;
 		if (copied < bytes)
 			return taken ?: -EFAULT;
@@ -80,7 +89,8 @@ static ssize_t take_stream(struct achan_lane *lane, struct achan_cursor *cursor,
 }
 
 /* A record whose beginning went to a stream read: the rest of it as a frame. */
-static ssize_t take_continued(struct achan_cursor *cursor,
+static ssize_t take_continued(struct achan_lane *lane,
+			      struct achan_cursor *cursor,
 			      struct achan_record *record, struct iov_iter *to,
 			      size_t *want)
 {
@@ -100,8 +110,21 @@ static ssize_t take_continued(struct achan_cursor *cursor,
 	copied += copy_out(zeroes, bytes - sizeof(header) - header.length, to);
 	if (copied < bytes)
 		return fell_short(to, copied);
-	achan_ring_consume(cursor, record, header.length);
+	consume(lane, cursor, record, header.length);
 	return bytes;
+}
+
+static void trace_run(const struct achan_lane *lane, const void *data,
+		      size_t bytes)
+{
+	const void *end = data + bytes;
+	const struct achan_record *record;
+
+	for (; data < end; data += ACHAN_RECORD_SIZE(record->length)) {
+		record = data;
+		trace_achan_consume(achan_minor(lane->reader),
+				    record->sequence, record->length);
+	}
 }
 
 /* Records one after the other in the ring are one copy. */
@@ -129,6 +152,8 @@ static ssize_t take_run(struct achan_lane *lane, struct achan_cursor *cursor,
 	copied = copy_out(data, bytes, to);
 	if (copied < bytes)
 		return fell_short(to, copied);
+	if (trace_achan_consume_enabled())
+		trace_run(lane, data, bytes);
 	*cursor = end;
 	return bytes;
 }
@@ -142,7 +167,7 @@ static ssize_t take_frames(struct achan_lane *lane, struct achan_cursor *cursor,
 
 	while ((record = achan_ring_next(&lane->ring, cursor))) {
 		if (cursor->offset)
-			ret = take_continued(cursor, record, to, want);
+			ret = take_continued(lane, cursor, record, to, want);
 		else
 			ret = take_run(lane, cursor, record, to, want);
 		if (ret < 0)

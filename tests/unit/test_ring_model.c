@@ -1152,6 +1152,129 @@ static TCase *model_cases(void)
 	return tcase;
 }
 
+/* Room for a record of 100 bytes in a ring of records of 100 bytes. */
+START_TEST(oldest_records_make_room_for_a_newer_one)
+{
+	uint32_t held = 0;
+
+	while (achan_ring_free(&ring) >= SIZE(100)) {
+		put(100);
+		held++;
+	}
+	ck_assert_uint_gt(held, 2);
+	ck_assert(achan_ring_make_room(&ring, 100));
+	ck_assert_uint_eq(ring.overwritten, 1);
+	ck_assert_uint_eq(ring.bytes, (held - 1) * 100);
+	put(100);
+	/* A larger one takes as many as it needs. */
+	ck_assert(achan_ring_make_room(&ring, 250));
+	ck_assert_uint_gt(ring.overwritten, 2);
+	put(250);
+	claim();
+	take(ring.overwritten, 100);
+	retire_and_release();
+}
+END_TEST
+
+START_TEST(whole_ring_makes_room_for_the_largest)
+{
+	for (int i = 0; i < 5; i++)
+		put(100);
+	ck_assert(achan_ring_make_room(&ring, achan_ring_record_max(&ring)));
+	ck_assert_uint_eq(ring.overwritten, 5);
+	ck_assert_uint_eq(ring.bytes, 0);
+	expect_empty();
+	put(achan_ring_record_max(&ring));
+}
+END_TEST
+
+START_TEST(what_is_claimed_makes_no_room)
+{
+	while (achan_ring_free(&ring) >= SIZE(100))
+		put(100);
+	claim();
+	ck_assert(!achan_ring_make_room(&ring, 100));
+	ck_assert_uint_eq(ring.overwritten, 0);
+	take(0, 100);
+	retire_and_release();
+	ck_assert(achan_ring_make_room(&ring, 100));
+	ck_assert_uint_eq(ring.overwritten, 0);
+}
+END_TEST
+
+START_TEST(what_is_not_committed_makes_no_room)
+{
+	struct achan_record *open;
+
+	put(100);
+	open = reserve(100);
+	while (achan_ring_free(&ring) >= SIZE(100))
+		put(100);
+	/* The one before it does, and no more. */
+	ck_assert(achan_ring_make_room(&ring, 100));
+	put(100);
+	ck_assert(!achan_ring_make_room(&ring, 100));
+	ck_assert_uint_eq(ring.overwritten, 1);
+	commit(open);
+	ck_assert(achan_ring_make_room(&ring, 100));
+	ck_assert_uint_eq(ring.overwritten, 2);
+}
+END_TEST
+
+START_TEST(record_that_was_begun_goes_with_its_rest)
+{
+	put(100);
+	put(60);
+	claim();
+	achan_ring_consume(&cursor, expect_next(0, 100), 30);
+	retire_and_release();
+	ck_assert_uint_eq(ring.offset, 30);
+	ck_assert_uint_eq(ring.bytes, 130);
+	ck_assert(achan_ring_make_room(&ring, ring.size - HEADER - SIZE(60)));
+	ck_assert_uint_eq(ring.offset, 0);
+	ck_assert_uint_eq(ring.bytes, 60);
+	claim();
+	take(1, 60);
+	retire_and_release();
+}
+END_TEST
+
+START_TEST(counters_say_what_passed)
+{
+	for (int i = 0; i < 4; i++)
+		put(100);
+	claim();
+	take(0, 100);
+	achan_ring_consume(&cursor, expect_next(1, 100), 40);
+	retire_and_release();
+	ck_assert_uint_eq(ring.records_in, 4);
+	ck_assert_uint_eq(ring.bytes_in, 400);
+	ck_assert_uint_eq(ring.records_out, 1);
+	ck_assert_uint_eq(ring.bytes_out, 140);
+	ck_assert_uint_eq(ring.high_water, 4 * SIZE(100));
+	claim();
+	achan_ring_consume(&cursor, achan_ring_next(&ring, &cursor), 60);
+	retire_and_release();
+	ck_assert_uint_eq(ring.records_out, 2);
+	ck_assert_uint_eq(ring.bytes_out, 200);
+	ck_assert_uint_eq(ring.high_water, 4 * SIZE(100));
+}
+END_TEST
+
+static TCase *count_cases(void)
+{
+	TCase *tcase = tcase_create("count");
+
+	tcase_add_checked_fixture(tcase, make_ring, free_ring);
+	tcase_add_test(tcase, oldest_records_make_room_for_a_newer_one);
+	tcase_add_test(tcase, whole_ring_makes_room_for_the_largest);
+	tcase_add_test(tcase, what_is_claimed_makes_no_room);
+	tcase_add_test(tcase, what_is_not_committed_makes_no_room);
+	tcase_add_test(tcase, record_that_was_begun_goes_with_its_rest);
+	tcase_add_test(tcase, counters_say_what_passed);
+	return tcase;
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("ring model");
@@ -1159,6 +1282,7 @@ int main(void)
 	suite_add_tcase(suite, room_cases());
 	suite_add_tcase(suite, commit_cases());
 	suite_add_tcase(suite, take_cases());
+	suite_add_tcase(suite, count_cases());
 	suite_add_tcase(suite, model_cases());
 	return unit_main(suite);
 }

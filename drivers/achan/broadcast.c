@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * achan: broadcast: each file that is open for reading sees every record.
+ *
+ *				    /--> lane of a reading file
+ *	writers --> the channel's lane ----> lane of a reading file
+ *				    \--> lane of a reading file
+ *
+ * The channel's lane has one consumer, the delivery, which takes a record at a
+ * time and pushes it into the lane of each reader as a producer that cannot
+ * wait: a reader that is too slow loses records of its own by the overflow
+ * policy, and holds up neither the others nor a writer. Delivery is done by
+ * whoever commits a record, as parked requests are served, or by the worker of
+ * the channel's lane. The claim on that lane's ring makes it one at a time, so
+ * every reader sees the same records in the same order with the same numbers.
+ *
+ * A writer that finds the channel's lane full does not sleep for readers: what
+ * it waits for is the delivery, which waits for nobody.
+ *
+ * Readers are in a list that the delivery walks under SRCU, since it may run
+ * anywhere. Nothing done in there sleeps.
+ */
+#include <linux/limits.h>
+#include <linux/rculist.h>
+#include <linux/slab.h>
+#include <linux/srcu.h>
+
+#include "achan.h"
+#include "compat.h"
+
+DEFINE_STATIC_SRCU(readers_srcu);
+
+/* Deliveries that the worker does in one go. */
+#define ACHAN_DELIVERIES_MAX	4096
+
+/**
+ * struct achan_broadcast - the delivery of a channel's lane
+ * @lock:    changes of what follows, so that no reader counts twice
+ * @readers: struct reader
+ * @gone:    what readers counted that have closed
+ */
+struct achan_broadcast {
+	struct mutex lock;
+	struct list_head readers;
+	struct achan_stats gone;
+};
+
+/**
+ * struct reader - the lane of a reading file
+ * @lane:      ...
+ * @port:      where those wait who read it
+ * @node:      among the readers of its channel
+ * @from:      number of the first record that it sees
+ * @refs:      one for the file, one for each worker that makes a buffer present
+ * @free_work: frees it, in a context that can wait for the delivery
+ */
+struct reader {
+	struct achan_lane *lane;
+	struct achan_port port;
+	struct list_head node;
+	u64 from;
+	refcount_t refs;
+	struct work_struct free_work;
+};
+
+/* The reader of a lane, or NULL for the lane of a channel. */
+static struct reader *reader_of(const struct achan_lane *lane)
+{
+	if (lane->port == &lane->reader->port)
+		return NULL;
+	return container_of(lane->port, struct reader, port);
+}
+
+/**
+ * achan_broadcast_alloc() - make the lane of a channel one of a broadcast
+ * @lane: the lane
+ *
+ * Context: may sleep. Return: 0 or -ENOMEM.
+ */
+int achan_broadcast_alloc(struct achan_lane *lane)
+{
+	struct achan_broadcast *broadcast;
+
+	broadcast = kzalloc(sizeof(*broadcast), GFP_KERNEL_ACCOUNT);
+	if (!broadcast)
+		return -ENOMEM;
+	mutex_init(&broadcast->lock);
+	INIT_LIST_HEAD(&broadcast->readers);
+	lane->broadcast = broadcast;
+	return 0;
+}
+
+void achan_broadcast_free(struct achan_lane *lane)
+{
+	kfree(lane->broadcast);
+}
+
+static void reader_free_work(struct work_struct *work)
+{
+	struct reader *reader = container_of(work, struct reader, free_work);
+	struct device *dev = &reader->lane->reader->dev;
+
+	/* A delivery may have found it before it left the list. */
+	synchronize_srcu(&readers_srcu);
+	achan_lane_free(reader->lane);
+	kfree(reader);
+	put_device(dev);
+}
+
+/**
+ * achan_broadcast_lane() - make a lane for a file that reads a broadcast
+ * @channel: the channel that the file is of
+ *
+ * Context: may sleep. Return: the lane, to be given to achan_lane_put(); NULL
+ * without memory.
+ */
+struct achan_lane *achan_broadcast_lane(struct achan *channel)
+{
+	struct achan_lane *home = channel->rx, *lane;
+	struct achan_policy policy = { };
+	struct reader *reader;
+
+	reader = kzalloc(sizeof(*reader), GFP_KERNEL_ACCOUNT);
+	if (!reader)
+		return NULL;
+	lane = achan_lane_alloc(home->ring.size, &policy);
+	if (!lane) {
+		kfree(reader);
+		return NULL;
+	}
+	achan_port_init(&reader->port);
+	refcount_set(&reader->refs, 1);
+	INIT_WORK(&reader->free_work, reader_free_work);
+	reader->lane = lane;
+	lane->reader = channel;
+	lane->writer = home->writer;
+	lane->port = &reader->port;
+	get_device(&channel->dev);
+	return lane;
+}
+
+/**
+ * achan_lane_get() - keep a lane
+ * @lane: the lane; that of a channel lives as long as the channel does
+ */
+void achan_lane_get(struct achan_lane *lane)
+{
+	struct reader *reader = reader_of(lane);
+
+	if (reader)
+		refcount_inc(&reader->refs);
+	else
+		get_device(&lane->reader->dev);
+}
+
+/**
+ * achan_lane_put() - let a lane go
+ * @lane: from achan_lane_get() or achan_broadcast_lane()
+ */
+void achan_lane_put(struct achan_lane *lane)
+{
+	struct reader *reader = reader_of(lane);
+
+	if (!reader)
+		put_device(&lane->reader->dev);
+	else if (refcount_dec_and_test(&reader->refs))
+		queue_work(achan_workqueue, &reader->free_work);
+}
+
+/**
+ * achan_broadcast_join() - let a lane have all records from now on
+ * @lane: from achan_broadcast_lane()
+ *
+ * Records that were written before and are not delivered yet are not for it.
+ *
+ * Context: unit->ends held.
+ */
+void achan_broadcast_join(struct achan_lane *lane)
+{
+	struct achan_lane *home = lane->reader->rx;
+	struct reader *reader = reader_of(lane);
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&home->ring.lock, flags);
+	reader->from = home->ring.sequence;
+	lane->ring.sequence = home->ring.sequence;
+	lane->policy = home->policy;
+	lane->no_writer = home->no_writer;
+	raw_spin_unlock_irqrestore(&home->ring.lock, flags);
+	mutex_lock(&home->broadcast->lock);
+	list_add_tail_rcu(&reader->node, &home->broadcast->readers);
+	mutex_unlock(&home->broadcast->lock);
+}
+
+/**
+ * achan_broadcast_leave() - a reader has closed
+ * @lane: its lane
+ *
+ * Context: unit->ends held.
+ */
+void achan_broadcast_leave(struct achan_lane *lane)
+{
+	struct achan_broadcast *broadcast = lane->reader->rx->broadcast;
+
+	mutex_lock(&broadcast->lock);
+	list_del_rcu(&reader_of(lane)->node);
+	achan_add_reader_stats(lane, &broadcast->gone);
+	mutex_unlock(&broadcast->lock);
+}
+
+/**
+ * achan_broadcast_follow() - let readers behave as their channel does now
+ * @home: the lane of their channel; nothing happens if it is no broadcast
+ *
+ * Context: unit->ends held.
+ */
+void achan_broadcast_follow(struct achan_lane *home)
+{
+	struct reader *reader;
+	unsigned long flags;
+
+	if (!home->broadcast)
+		return;
+	list_for_each_entry(reader, &home->broadcast->readers, node) {
+		raw_spin_lock_irqsave(&reader->lane->ring.lock, flags);
+		reader->lane->policy = home->policy;
+		raw_spin_unlock_irqrestore(&reader->lane->ring.lock, flags);
+	}
+}
+
+/**
+ * achan_broadcast_each() - do something for the lane of each reader
+ * @home:     the lane of their channel; nothing happens if it is no broadcast
+ * @function: what; must not sleep
+ *
+ * Context: any.
+ */
+void achan_broadcast_each(struct achan_lane *home,
+			  void (*function)(struct achan_lane *lane))
+{
+	struct reader *reader;
+	int index;
+
+	if (!home->broadcast)
+		return;
+	index = srcu_read_lock(&readers_srcu);
+	list_for_each_entry_srcu(reader, &home->broadcast->readers, node,
+				 srcu_read_lock_held(&readers_srcu))
+		function(reader->lane);
+	srcu_read_unlock(&readers_srcu, index);
+}
+
+/**
+ * achan_broadcast_stats() - sum up what all readers count, and have counted
+ * @home:  the lane of their channel
+ * @stats: what it is added to
+ *
+ * Context: may sleep.
+ */
+void achan_broadcast_stats(struct achan_lane *home, struct achan_stats *stats)
+{
+	const struct achan_stats *gone = &home->broadcast->gone;
+	struct reader *reader;
+
+	mutex_lock(&home->broadcast->lock);
+	list_for_each_entry(reader, &home->broadcast->readers, node)
+		achan_add_reader_stats(reader->lane, stats);
+	stats->records_out += gone->records_out;
+	stats->bytes_out += gone->bytes_out;
+	stats->rejected += gone->rejected;
+	stats->dropped += gone->dropped;
+	stats->overwritten += gone->overwritten;
+	stats->parked += gone->parked;
+	stats->completed += gone->completed;
+	stats->cancelled += gone->cancelled;
+	stats->wakeups += gone->wakeups;
+	stats->signals += gone->signals;
+	stats->high_water = max(stats->high_water, gone->high_water);
+	mutex_unlock(&home->broadcast->lock);
+}
+
+/* Return: how many readers @record was for. */
+static unsigned int deliver(struct achan_lane *home,
+			    struct achan_record *record)
+{
+	int index = srcu_read_lock(&readers_srcu);
+	struct reader *reader;
+	unsigned int nr = 0;
+
+	list_for_each_entry_srcu(reader, &home->broadcast->readers, node,
+				 srcu_read_lock_held(&readers_srcu)) {
+		if (record->sequence < reader->from)
+			continue;
+		achan_lane_push(reader->lane, achan_record_payload(record),
+				record->length, record->timestamp,
+				&record->sequence);
+		nr++;
+	}
+	srcu_read_unlock(&readers_srcu, index);
+	return nr;
+}
+
+/**
+ * achan_broadcast_run() - deliver what there is
+ * @home:  the lane of a channel
+ * @steps: how many deliveries the caller may still do, NULL for its worker; the
+ *	   worker does the rest
+ *
+ * Context: any but hard interrupts on PREEMPT_RT; no lock of ours held.
+ * Return: whether it did anything.
+ */
+bool achan_broadcast_run(struct achan_lane *home, unsigned int *steps)
+{
+	unsigned int left = steps ? *steps : ACHAN_DELIVERIES_MAX;
+	struct achan_ring *ring = &home->ring;
+	struct achan_record *record;
+	struct achan_cursor cursor;
+	unsigned long flags;
+	bool delivered = false;
+
+	raw_spin_lock_irqsave(&ring->lock, flags);
+	while (left && !ring->claimed && achan_ring_readable(ring)) {
+		achan_ring_claim(ring, &cursor);
+		raw_spin_unlock_irqrestore(&ring->lock, flags);
+
+		record = achan_ring_next(ring, &cursor);
+		left -= min(left, deliver(home, record) + 1);
+		achan_ring_consume(&cursor, record, record->length);
+		delivered = true;
+
+		raw_spin_lock_irqsave(&ring->lock, flags);
+		achan_ring_retire(ring, &cursor);
+		achan_ring_release(ring);
+	}
+	if (!left && achan_ring_readable(ring))
+		queue_work(achan_workqueue, &home->work);
+	raw_spin_unlock_irqrestore(&ring->lock, flags);
+	if (steps)
+		*steps = left;
+	if (delivered)
+		achan_lane_released(home);
+	return delivered && left;
+}
+
+/**
+ * achan_broadcast_wait() - let the delivery make room
+ * @home: the lane of a channel
+ * @need: bytes of ring
+ *
+ * Context: sleeps, for no longer than the delivery takes.
+ */
+void achan_broadcast_wait(struct achan_lane *home, u32 need)
+{
+	achan_lane_act(home, ACHAN_DUE_RUN);
+	wait_event_idle(home->claim_wait, achan_lane_room(home, need));
+}
+
+static bool delivered(struct achan_lane *home, u64 until)
+{
+	struct achan_ring *ring = &home->ring;
+	struct achan_record *record = NULL;
+	struct achan_cursor cursor;
+	unsigned long flags;
+	bool ret;
+
+	raw_spin_lock_irqsave(&ring->lock, flags);
+	cursor.position = ring->tail;
+	record = achan_ring_next(ring, &cursor);
+	ret = !record || record->sequence >= until;
+	raw_spin_unlock_irqrestore(&ring->lock, flags);
+	return ret;
+}
+
+/**
+ * achan_broadcast_flush() - wait until readers have what was written so far
+ * @home: the lane of a channel
+ *
+ * A record that is not committed yet may stay, and what is behind it.
+ *
+ * Context: sleeps, for no longer than the delivery takes.
+ */
+void achan_broadcast_flush(struct achan_lane *home)
+{
+	unsigned long flags;
+	u64 until;
+
+	raw_spin_lock_irqsave(&home->ring.lock, flags);
+	until = home->ring.sequence;
+	raw_spin_unlock_irqrestore(&home->ring.lock, flags);
+	achan_lane_act(home, ACHAN_DUE_RUN);
+	wait_event_idle(home->claim_wait, delivered(home, until));
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * achan: who has a channel open, and what follows when the last one closes.
+ *
+ * A lane has an end that writes and an end that reads. Where hang-ups are on,
+ * an end that had an open file and has none any more is closed, until it is
+ * opened again: behind what is left, reads find the end; writes fail with
+ * -EPIPE. In a loop with hangup=fifo the files open for writing and for reading
+ * are the two ends. In a pair they are the two channels: a file that is open at
+ * all keeps both ends of its channel. An end that was never opened is not
+ * closed: whoever comes first waits for the other.
+ *
+ * Open and close are counted under unit->ends, and the flags that follow are
+ * set under ring.lock, where everybody looks at them:
+ *  - a reader about to sleep queues up, then looks; the flag is set, then the
+ *    queue is woken. One of the two sees the other.
+ *  - a request about to park looks at the flags in the section that queues it;
+ *    a parked write is ended after the flag is set, in the same section of
+ *    unit->ends, so that it is never one that came after a reopening.
+ *  - a write under way when its reader closes may still put its record in. It
+ *    stays there for the next reader, as do all that were not read.
+ *  - a hang-up that a reopening took back before a sleeper looked is one that
+ *    it did not see.
+ * All wake-ups and completions are done without either lock.
+ */
+#include "achan.h"
+
+/* What a change calls for once unit->ends is released. */
+struct change {
+	struct achan_lane *hung;	/* reads find the end */
+	struct achan_lane *broken;	/* writes fail */
+	struct achan_lane *mended;	/* writes work again */
+};
+
+static bool may_hang_up(const struct achan *channel)
+{
+	return channel->unit->config.hangup != ACHAN_HANGUP_OFF;
+}
+
+static void set_no_writer(struct achan_lane *lane, bool value)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	WRITE_ONCE(lane->no_writer, value);
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+}
+
+static void set_end(struct achan_lane *lane)
+{
+	set_no_writer(lane, true);
+}
+
+static void clear_end(struct achan_lane *lane)
+{
+	set_no_writer(lane, false);
+}
+
+/* Context: unit->ends held, and nobody has the end that writes open. */
+static void hang_up(struct achan_lane *lane, struct change *change)
+{
+	set_end(lane);
+	achan_broadcast_each(lane, set_end);
+	change->hung = lane;
+}
+
+/* Context: unit->ends held. */
+static void break_off(struct achan_lane *lane, struct change *change)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	WRITE_ONCE(lane->no_reader, true);
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+	achan_park_end(lane, &lane->writes, -EPIPE);
+	change->broken = lane;
+}
+
+/* Context: unit->ends held. The end that writes has been opened. */
+static void take_back_hang_up(struct achan_lane *lane)
+{
+	clear_end(lane);
+	achan_broadcast_each(lane, clear_end);
+}
+
+/* Context: unit->ends held. The end that reads has been opened. */
+static void mend(struct achan_lane *lane, struct change *change)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	if (lane->no_reader)
+		change->mended = lane;
+	WRITE_ONCE(lane->no_reader, false);
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+}
+
+static void tell_end(struct achan_lane *lane)
+{
+	achan_lane_touch(lane);
+	achan_notify_hangup(lane->port);
+}
+
+/* Context: may sleep; no lock of ours held. */
+static void act(const struct change *change)
+{
+	if (change->hung) {
+		tell_end(change->hung);
+		achan_broadcast_each(change->hung, tell_end);
+	}
+	if (change->broken)
+		achan_notify_hangup(&change->broken->writer->port);
+	if (change->mended)
+		achan_notify_write(&change->mended->writer->port);
+}
+
+/* Context: unit->ends held. Is this the first file at the end that writes? */
+static bool first_writer(const struct achan_file *file, fmode_t mode)
+{
+	if (file->channel->peer)
+		return file->channel->files == 1;
+	return (mode & FMODE_WRITE) && file->tx->writers == 1;
+}
+
+static bool first_reader(const struct achan_file *file, fmode_t mode)
+{
+	if (file->channel->peer)
+		return file->channel->files == 1;
+	return (mode & FMODE_READ) && file->channel->rx->readers == 1;
+}
+
+/* Context: unit->ends held. Was this the last file at the end that writes? */
+static bool last_writer(const struct achan_file *file, fmode_t mode)
+{
+	if (file->channel->peer)
+		return !file->channel->files;
+	return (mode & FMODE_WRITE) && !file->tx->writers;
+}
+
+static bool last_reader(const struct achan_file *file, fmode_t mode)
+{
+	if (file->channel->peer)
+		return !file->channel->files;
+	return (mode & FMODE_READ) && !file->channel->rx->readers;
+}
+
+/* Context: unit->ends held. */
+static void opened(struct achan_file *file, fmode_t mode, struct change *change)
+{
+	struct achan *channel = file->channel;
+
+	if (!channel->files++)
+		achan_event(channel, ACHAN_EVENT_OPENED);
+	if (mode & FMODE_READ)
+		channel->rx->readers++;
+	if (mode & FMODE_WRITE)
+		channel->tx->writers++;
+	if (file->rx != channel->rx)
+		achan_broadcast_join(file->rx);
+	if (!may_hang_up(channel))
+		return;
+	if (first_writer(file, mode))
+		take_back_hang_up(channel->tx);
+	if (first_reader(file, mode))
+		mend(channel->rx, change);
+}
+
+/* Context: unit->ends held. */
+static void closed(struct achan_file *file, fmode_t mode, struct change *change)
+{
+	struct achan *channel = file->channel;
+
+	channel->files--;
+	if (mode & FMODE_READ)
+		channel->rx->readers--;
+	if (mode & FMODE_WRITE)
+		channel->tx->writers--;
+	if (file->rx != channel->rx)
+		achan_broadcast_leave(file->rx);
+	if (!channel->files)
+		achan_event(channel, ACHAN_EVENT_CLOSED);
+	if (!may_hang_up(channel) || channel->unit->removed)
+		return;
+	if (last_writer(file, mode))
+		hang_up(channel->tx, change);
+	if (last_reader(file, mode))
+		break_off(channel->rx, change);
+	if (change->hung || change->broken)
+		achan_event(channel->peer ?: channel, ACHAN_EVENT_HANGUP);
+}
+
+/**
+ * achan_ends_open() - a file is being opened
+ * @file: the file, with its channel set; gets its lanes
+ * @mode: what it is opened for. One that neither reads nor writes is there for
+ *	  ioctl() alone and does not count.
+ *
+ * An inode remembers its cdev: a node of a container's /dev can lead here after
+ * removal, as long as somebody has the channel open.
+ *
+ * Context: may sleep. Return: 0, -ENODEV or -ENOMEM.
+ */
+int achan_ends_open(struct achan_file *file, fmode_t mode)
+{
+	struct achan *channel = file->channel;
+	struct change change = { };
+	int ret = 0;
+
+	file->rx = channel->rx;
+	file->tx = channel->tx;
+	file->port = &channel->port;
+	if ((mode & FMODE_READ) && channel->rx->broadcast) {
+		file->rx = achan_broadcast_lane(channel);
+		if (!file->rx)
+			return -ENOMEM;
+		file->port = file->rx->port;
+	}
+	mutex_lock(&channel->unit->ends);
+	if (channel->unit->removed)
+		ret = -ENODEV;
+	else if (mode & (FMODE_READ | FMODE_WRITE))
+		opened(file, mode, &change);
+	mutex_unlock(&channel->unit->ends);
+	act(&change);
+	if (ret && file->rx != channel->rx)
+		achan_lane_put(file->rx);
+	return ret;
+}
+
+/**
+ * achan_ends_close() - a file is being closed
+ * @file: the file; nothing of it is parked, since what is parked holds it
+ * @mode: what it was opened for
+ *
+ * Context: may sleep.
+ */
+void achan_ends_close(struct achan_file *file, fmode_t mode)
+{
+	struct achan *channel = file->channel;
+	struct change change = { };
+
+	if (!(mode & (FMODE_READ | FMODE_WRITE)))
+		return;
+	/* What a writer wrote comes before the end that its close may be. */
+	if ((mode & FMODE_WRITE) && channel->tx->broadcast)
+		achan_broadcast_flush(channel->tx);
+	mutex_lock(&channel->unit->ends);
+	closed(file, mode, &change);
+	mutex_unlock(&channel->unit->ends);
+	act(&change);
+	if (file->rx != channel->rx)
+		achan_lane_put(file->rx);
+}

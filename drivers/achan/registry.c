@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * achan: the channels that there are, by name and by number.
+ */
+#include <linux/ctype.h>
+
+#include "achan.h"
+
+DEFINE_MUTEX(achan_registry_lock);
+static LIST_HEAD(registry);
+static unsigned int generation = 1;
+
+/* Names go into sysfs, messages, and links in /dev/achan/by-name. */
+static bool name_good(const char *name)
+{
+	size_t length = strnlen(name, ACHAN_NAME_MAX), i;
+
+	if (!length || length == ACHAN_NAME_MAX)
+		return false;
+	if (*name == '.' || *name == '-')
+		return false;
+	for (i = 0; i < length; i++)
+		if (!isascii(name[i]) ||
+		    (!isalnum(name[i]) && !strchr("_.:+-", name[i])))
+			return false;
+	/* The names of nodes, which are those of channels without a name. */
+	if (strncmp(name, "achan", 5) || !name[5])
+		return true;
+	return strspn(name + 5, "0123456789") != length - 5;
+}
+
+/* Context: achan_registry_lock held. */
+static struct achan *find(const char *name, u32 minor)
+{
+	struct achan_unit *unit;
+	unsigned int i;
+
+	list_for_each_entry(unit, &registry, node)
+		for (i = 0; i < unit->nr; i++) {
+			struct achan *channel = &unit->channels[i];
+
+			if (*name ? !strcmp(channel->name, name) :
+				    achan_minor(channel) == minor)
+				return channel;
+		}
+	return NULL;
+}
+
+/* Context: achan_registry_lock held. Return: 0, -EINVAL or -EEXIST. */
+static int check_names(const char *const names[], unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		if (!*names[i])
+			continue;
+		if (!name_good(names[i]))
+			return -EINVAL;
+		if (find(names[i], 0))
+			return -EEXIST;
+	}
+	return nr == 2 && *names[0] && !strcmp(names[0], names[1]) ? -EEXIST : 0;
+}
+
+/**
+ * achan_registry_create() - make what a configuration asks for
+ * @config: checked by achan_config_check()
+ * @names:  one for each channel; empty: that of its node
+ * @minors: filled in: the numbers of the channels
+ *
+ * Context: may sleep. Return: 0; -EINVAL for a name that cannot be, -EEXIST for
+ * one that there is, and what achan_unit_create() says.
+ */
+int achan_registry_create(const struct achan_config *config,
+			  const char *const names[], u32 minors[])
+{
+	struct achan_unit *unit;
+	unsigned int i;
+	int ret;
+
+	mutex_lock(&achan_registry_lock);
+	ret = check_names(names, config->kind == ACHAN_KIND_PAIR ? 2 : 1);
+	unit = ret ? ERR_PTR(ret) : achan_unit_create(config, names);
+	if (!IS_ERR(unit)) {
+		list_add_tail(&unit->node, &registry);
+		generation++;
+		for (i = 0; i < unit->nr; i++)
+			minors[i] = achan_minor(&unit->channels[i]);
+	}
+	mutex_unlock(&achan_registry_lock);
+	return PTR_ERR_OR_ZERO(unit);
+}
+
+/**
+ * achan_registry_remove() - remove a channel, and the other one of a pair
+ * @name:  its name, or empty
+ * @minor: its number, where @name is empty
+ *
+ * The name is free again at once, the number when nobody has it open.
+ *
+ * Context: may sleep. Return: 0 or -ENOENT.
+ */
+int achan_registry_remove(const char *name, u32 minor)
+{
+	struct achan *channel;
+
+	mutex_lock(&achan_registry_lock);
+	channel = find(name, minor);
+	if (channel) {
+		list_del(&channel->unit->node);
+		generation++;
+	}
+	mutex_unlock(&achan_registry_lock);
+	if (!channel)
+		return -ENOENT;
+	/* Whoever took it out of the list is the one to do this. */
+	achan_unit_remove(channel->unit);
+	return 0;
+}
+
+/**
+ * achan_registry_clear() - remove all channels
+ *
+ * Context: may sleep.
+ */
+void achan_registry_clear(void)
+{
+	struct achan_unit *unit;
+
+	for (;;) {
+		mutex_lock(&achan_registry_lock);
+		unit = list_first_entry_or_null(&registry, struct achan_unit,
+						node);
+		if (unit)
+			list_del(&unit->node);
+		mutex_unlock(&achan_registry_lock);
+		if (!unit)
+			return;
+		achan_unit_remove(unit);
+	}
+}
+
+/**
+ * achan_registry_get() - find a channel
+ * @name:  its name, or empty
+ * @minor: its number, where @name is empty
+ *
+ * Context: achan_registry_lock held, for as long as the channel is used.
+ * Return: the channel or NULL.
+ */
+struct achan *achan_registry_get(const char *name, u32 minor)
+{
+	return find(name, minor);
+}
+
+/* Changes when a channel comes or goes. Context: achan_registry_lock held. */
+unsigned int achan_registry_generation(void)
+{
+	return generation;
+}
+
+/**
+ * achan_registry_next() - find the channel with the next number
+ * @minor: the least that it may have
+ *
+ * Context: achan_registry_lock held, for as long as the channel is used.
+ * Return: the channel or NULL.
+ */
+struct achan *achan_registry_next(u32 minor)
+{
+	struct achan *next = NULL;
+	struct achan_unit *unit;
+	unsigned int i;
+
+	list_for_each_entry(unit, &registry, node)
+		for (i = 0; i < unit->nr; i++) {
+			struct achan *channel = &unit->channels[i];
+
+			if (achan_minor(channel) >= minor &&
+			    (!next || achan_minor(channel) < achan_minor(next)))
+				next = channel;
+		}
+	return next;
+}
