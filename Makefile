@@ -131,7 +131,8 @@ $(build)/tests-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests
 		$(if $(filter %.sh,$(vm_tests)),$(shell_in_guest)) \
 		$(if $(filter test_tools.sh,$(vm_tests)),$(tools_in_guest)) \
 		$(if $(filter test_achanctl.sh,$(vm_tests)),$(achanctl_in_guest) \
-			/bin/bash=/bin/bash --python=json)
+			/bin/bash=/bin/bash /usr/bin/setpriv=/usr/bin/ \
+			--python=json)
 
 $(build)/shell-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests userspace
 	@scripts/initramfs $@ tests/vm/init $(module_in_guest) $(tests_in_guest) \
