@@ -617,16 +617,17 @@ START_TEST(event_cut_anywhere_is_skipped)
 
 	put_event_into(&whole, ACHAN_EVENT_CREATED, 1);
 	for (size_t cut = 1; cut < whole.length; cut++) {
-		kernel.first = kernel.last = 0;
+		kernel.first = 0;
+		kernel.last = 1;
 		kernel.datagrams[0] = whole;
 		kernel.datagrams[0].length = cut;
-		kernel.last = 1;
 		if (achan_monitor_next(monitor, &event) != -EBADMSG)
 			good++;
 		expect_nothing(monitor);
 	}
 	ck_assert_int_eq(good, 0);
-	kernel.first = kernel.last = 0;
+	kernel.first = 0;
+	kernel.last = 0;
 	memset(kernel.datagrams, 0, sizeof(kernel.datagrams));
 	put_event(ACHAN_EVENT_CREATED, 1);
 	expect(monitor, ACHAN_EVENT_CREATED);

@@ -35,7 +35,7 @@ make() {
 	achanctl remove "$name" 2>/dev/null || true
 	achanctl create "$@" "$name"
 	node=/dev/$(basename "$(grep -l -x -F "$name" /sys/class/achan/*/name | xargs dirname)")
-	trap 'achanctl remove "$name" 2>/dev/null' EXIT
+	trap 'achanctl remove "$name" 2>/dev/null || true' EXIT
 	[ -c "$node" ] || fail "there is no $node"
 }
 

@@ -204,8 +204,7 @@ bool parse_node_name(const char *text, uint32_t *minor)
 const char *name_fault(const char *name)
 {
 	static const char allowed[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-		"_.:+-";
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.:+-0123456789";
 	const char *digits = name + strlen("achan");
 
 	if (!*name)

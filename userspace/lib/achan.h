@@ -169,22 +169,23 @@ ACHAN_API int achan_fd(const struct achan *channel);
 ACHAN_API int achan_get_info(struct achan *channel, struct achan_info *info);
 
 /**
- * How the channel behaves.
+ * How the channel behaves, also after it was removed.
  *
  * @param channel  the channel
  * @param config   filled in on success
- * @return 0; -ENOTTY if it is no channel device; -ENODEV if it was removed
+ * @return 0; -ENOTTY if it is no channel device
  */
 ACHAN_API int achan_get_config(struct achan *channel,
 			       struct achan_config *config);
 
 /**
- * What has passed through the channel and what is in it. Asked on a channel
- * that reads a broadcast, it is about that reader alone.
+ * What has passed through the channel and what is in it, also after it was
+ * removed. Asked on a channel that reads a broadcast, it is about that reader
+ * alone.
  *
  * @param channel  the channel
  * @param stats    filled in on success
- * @return 0; -ENOTTY if it is no channel device; -ENODEV if it was removed
+ * @return 0; -ENOTTY if it is no channel device
  */
 ACHAN_API int achan_get_stats(struct achan *channel, struct achan_stats *stats);
 
