@@ -27,7 +27,7 @@ guest_newest	:= --memory=1024 --slow=4
 # The guest's programs, in the order in which they run. The last ones take long, or
 # unload the module of the others. Random operations say most on a kernel that
 # checks: the others run them when they are asked for, by T=torture.
-last_tests := test_tools.sh test_fail_nth test_torture test_module.sh
+last_tests := test_tools.sh test_achanctl.sh test_fail_nth test_torture test_module.sh
 all_tests := $(filter-out $(last_tests),$(patsubst tests/vm/%.c,%,$(sort \
 	$(wildcard tests/vm/test_*.c)))) $(last_tests)
 built_tests = $(if $(T),$(chosen_tests),$(all_tests))
@@ -54,7 +54,7 @@ endif
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all modules userspace library tests unit-tests install uninstall modules_install \
+.PHONY: all modules userspace library achanctl tests unit-tests install uninstall modules_install \
 	clean distclean help setup check ci coverage torture fuzz \
 	demo shell lint FORCE
 .DELETE_ON_ERROR:
@@ -68,7 +68,7 @@ help:
 
 #? make                 the module, the library, the tools and the tests
 #? make modules         achan.ko; KDIR= the kernel's build directory, ARCH=, CROSS_COMPILE=
-#? make install         library, headers and tools; DESTDIR=, PREFIX= (/usr/local)
+#? make install         library, headers, achanctl, pages, udev rule; DESTDIR=, PREFIX=
 #? make modules_install achan.ko for the kernel in KDIR
 #? make uninstall       takes back what install put there
 #? make clean           removes build/ but for the kernels; distclean: those too
@@ -135,7 +135,7 @@ unit-tests: $(variants:%=unit-tests-%)
 
 unit-tests-%: FORCE
 	@$(MAKE) -s -C userspace O=$(build)/userspace-$* \
-		CFLAGS="-O1 -g $(sanitize_$*)" lib
+		CFLAGS="-O1 -g $(sanitize_$*)" lib achanctl
 	@$(MAKE) -s -C tests/unit O=$(build)/tests/unit-$* U=$(build)/userspace-$* \
 		SANITIZE="$(sanitize_$*)" $(unit_tests)
 
@@ -145,7 +145,10 @@ module_in_guest	= $(build)/module-$*/drivers/achan/achan.ko=/lib/achan.ko
 tests_in_guest	= scripts/run-tests=/bin/run-tests tests/vm/tap.sh=/tests/vm/tap.sh \
 	tests/kernels/kcsan-known=/lib/kcsan-known \
 	$(foreach t,$(vm_tests),$(if $(filter %.sh,$t),tests/vm,$(build)/tests/vm)/$t=/tests/vm/$t)
-achan_in_guest	= $(build)/userspace/demo/achan-demo=/usr/bin/ $(examples_in_guest)
+achan_in_guest	= $(build)/userspace/demo/achan-demo=/usr/bin/ $(examples_in_guest) \
+	$(achanctl_in_guest)
+achanctl_in_guest = $(build)/userspace/achanctl/achanctl=/usr/bin/ \
+	packaging/bash-completion/achanctl=/usr/share/bash-completion/completions/achanctl
 examples_in_guest = $(foreach e,$(basename $(notdir $(wildcard userspace/examples/*.c))), \
 	$(build)/userspace/examples/$e=/usr/bin/achan-example-$e)
 shell_in_guest	= $(foreach t,dash cat dd head timeout,/bin/$t=/usr/bin/$t)
@@ -156,11 +159,14 @@ $(build)/tests-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests
 	@scripts/initramfs $@ tests/vm/init $(module_in_guest) $(tests_in_guest) \
 		$(if $(filter test_examples,$(vm_tests)),$(examples_in_guest)) \
 		$(if $(filter %.sh,$(vm_tests)),$(shell_in_guest)) \
-		$(if $(filter test_tools.sh,$(vm_tests)),$(tools_in_guest))
+		$(if $(filter test_tools.sh,$(vm_tests)),$(tools_in_guest)) \
+		$(if $(filter test_achanctl.sh,$(vm_tests)),$(achanctl_in_guest) \
+			/bin/bash=/bin/bash /usr/bin/setpriv=/usr/bin/ \
+			--python=json)
 
 $(build)/shell-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests userspace
 	@scripts/initramfs $@ tests/vm/init $(module_in_guest) $(tests_in_guest) \
-		$(achan_in_guest) $(shell_in_guest) $(tools_in_guest)
+		$(achan_in_guest) $(shell_in_guest) $(tools_in_guest) /bin/bash=/bin/bash
 
 # The payload is a file that every guest has a real one of: its own kernel.
 $(build)/demo-%.cpio: $(build)/module-%/drivers/achan/achan.ko userspace

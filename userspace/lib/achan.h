@@ -33,12 +33,15 @@
  *                    from callbacks, but see SIGNAL mode
  *   achan_queue      all calls but free, concurrently      achan_queue_wake
  *   achan_req        one thread at a time                  none
+ *   achan_control    all calls but close, concurrently     none
+ *   achan_monitor    one thread at a time                  none
  *
  * achan_version(), achan_frame_next() and achan_strerror() may be called from
  * any thread; the first two also from a signal handler.
  *
- * <linux/achan.h>, installed next to this file, is the driver's ABI: struct
- * achan_info, struct achan_record and the ACHAN_OPEN_ flags.
+ * <linux/achan.h>, installed next to this file, is the driver's ABI. Its
+ * structures and values are used here as they are; their reserved members must
+ * be zero.
  */
 #ifndef ACHAN_H
 #define ACHAN_H
@@ -164,6 +167,27 @@ ACHAN_API int achan_fd(const struct achan *channel);
  *         abi_version is not ACHAN_ABI_VERSION; -ENODEV if it was removed
  */
 ACHAN_API int achan_get_info(struct achan *channel, struct achan_info *info);
+
+/**
+ * How the channel behaves, also after it was removed.
+ *
+ * @param channel  the channel
+ * @param config   filled in on success
+ * @return 0; -ENOTTY if it is no channel device
+ */
+ACHAN_API int achan_get_config(struct achan *channel,
+			       struct achan_config *config);
+
+/**
+ * What has passed through the channel and what is in it, also after it was
+ * removed. Asked on a channel that reads a broadcast, it is about that reader
+ * alone.
+ *
+ * @param channel  the channel
+ * @param stats    filled in on success
+ * @return 0; -ENOTTY if it is no channel device
+ */
+ACHAN_API int achan_get_stats(struct achan *channel, struct achan_stats *stats);
 
 /**
  * Choose whether reads return frames: whole records, each with its struct
@@ -688,6 +712,236 @@ ACHAN_API int achan_queue_in_flight(const struct achan_queue *queue);
  * @param queue  the queue, or NULL
  */
 ACHAN_API void achan_queue_free(struct achan_queue *queue);
+
+/* ------------------------------------------------------------- control */
+
+/** Makes, changes and removes channels: an open file of the control device. */
+struct achan_control;
+
+/** Options of achan_control_open(). */
+struct achan_control_opts {
+	/** sizeof(struct achan_control_opts) */
+	size_t sz;
+	/** the control device, or NULL for ACHAN_CONTROL_PATH */
+	const char *path;
+	/**
+	 * Filled in with what the driver speaks, when it could be asked: on
+	 * success and with -EPROTONOSUPPORT. Or NULL.
+	 */
+	struct achan_version *version;
+	/** no flag is defined: 0 */
+	uint32_t flags;
+	/** 0 */
+	uint32_t reserved;
+};
+
+/**
+ * Open the control device and agree with the driver on a version.
+ *
+ * @param control  where to store the handle
+ * @param opts     options, or NULL
+ * @return 0; -ENOENT, -ENODEV or -ENXIO if the module is not loaded; -EACCES;
+ *         -EPROTONOSUPPORT if the driver does not speak ACHAN_ABI_VERSION;
+ *         -ENOTTY if the path is of something else; -EINVAL or -E2BIG for bad
+ *         options; else what open(2) gives
+ */
+ACHAN_API int achan_control_open(struct achan_control **control,
+				 const struct achan_control_opts *opts);
+
+/**
+ * Close the control device. Channels stay. No other call on the handle may be
+ * running.
+ *
+ * @param control  the handle, or NULL
+ */
+ACHAN_API void achan_control_close(struct achan_control *control);
+
+/**
+ * What the driver said when the handle was opened: its version and features.
+ *
+ * @param control  the handle
+ * @param version  filled in on success
+ * @return 0
+ */
+ACHAN_API int achan_control_version(const struct achan_control *control,
+				    struct achan_version *version);
+
+/**
+ * Make a channel, or a pair of them.
+ *
+ * @param control  the handle
+ * @param create   what to make; its minor and peer_minor are filled in on
+ *                 success
+ * @return 0; -EEXIST if there is a channel of that name; -EINVAL if a name or
+ *         a value cannot be; -ENOSPC if there are too many channels; -ENOMEM
+ */
+ACHAN_API int achan_control_create(struct achan_control *control,
+				   struct achan_create *create);
+
+/**
+ * Remove a channel, the other one of a pair with it. Files that have it open
+ * read what is left and then get -ENODEV.
+ *
+ * @param control  the handle
+ * @param name     the channel's name, or NULL to go by @p minor
+ * @param minor    number of its node; not looked at if there is a name
+ * @return 0; -ENOENT if there is none; -ENAMETOOLONG if no name is so long
+ */
+ACHAN_API int achan_control_remove(struct achan_control *control,
+				   const char *name, uint32_t minor);
+
+/**
+ * Change how a channel behaves.
+ *
+ * @param control  the handle
+ * @param name     as for achan_control_remove()
+ * @param minor    as for achan_control_remove()
+ * @param mask     ACHAN_SET_ flags: what of @p config to take
+ * @param config   the values
+ * @return 0; -ENOENT; -ENAMETOOLONG; -EINVAL if a value cannot be
+ */
+ACHAN_API int achan_control_set(struct achan_control *control, const char *name,
+				uint32_t minor, uint32_t mask,
+				const struct achan_config *config);
+
+/**
+ * All about a channel.
+ *
+ * @param control  the handle
+ * @param name     as for achan_control_remove()
+ * @param minor    as for achan_control_remove()
+ * @param channel  filled in on success
+ * @return 0; -ENOENT; -ENAMETOOLONG
+ */
+ACHAN_API int achan_control_get(struct achan_control *control, const char *name,
+				uint32_t minor, struct achan_channel *channel);
+
+/**
+ * Go through all channels, in the order of their numbers.
+ *
+ * One that is made or removed meanwhile may be left out; none comes twice.
+ *
+ * @param control  the handle
+ * @param minor    where to look; set it to 0 before the first call. Moved
+ *                 behind the channel on success, else left alone.
+ * @param channel  filled in if there is one
+ * @return 1 if @p channel was filled in, 0 if there are no more
+ */
+ACHAN_API int achan_control_next(struct achan_control *control, uint32_t *minor,
+				 struct achan_channel *channel);
+
+/* ------------------------------------------------------------- monitor */
+
+/**
+ * Tells of events about channels: made, removed, opened, closed, overflow,
+ * hangup. A netlink socket; it needs no permission.
+ *
+ * Whoever is too slow misses events, and is told by ACHAN_MONITOR_RESYNC.
+ */
+struct achan_monitor;
+
+/** Ask for no events: the monitor is for achan_monitor_dump() alone. */
+#define ACHAN_MONITOR_QUIET	(1U << 0)
+
+/** Options of achan_monitor_new(). */
+struct achan_monitor_opts {
+	/** sizeof(struct achan_monitor_opts) */
+	size_t sz;
+	/** ACHAN_MONITOR_QUIET or 0 */
+	uint32_t flags;
+	/**
+	 * Bytes of events that may wait to be taken, or 0 for the system's
+	 * default. More than the sysctl net.core.rmem_max needs privilege;
+	 * without, that is what it gets.
+	 */
+	uint32_t receive_bytes;
+};
+
+/**
+ * Events were missed, or a dump was interrupted: what was known about channels
+ * may be wrong. achan_monitor_dump() tells it anew.
+ */
+#define ACHAN_MONITOR_RESYNC	0x80000000U
+/** A channel, as an answer to achan_monitor_dump(). */
+#define ACHAN_MONITOR_CHANNEL	0x80000001U
+/** That was the last channel. */
+#define ACHAN_MONITOR_DUMPED	0x80000002U
+
+/** One event. */
+struct achan_monitor_event {
+	/** ACHAN_EVENT_ or ACHAN_MONITOR_; later drivers may have more */
+	uint32_t event;
+	/** 0 */
+	uint32_t reserved;
+	/**
+	 * Counts all events by one; for ACHAN_MONITOR_CHANNEL that of the
+	 * newest event already seen in it.
+	 */
+	uint64_t sequence;
+	/** CLOCK_MONOTONIC in nanoseconds, 0 if not the driver's event */
+	uint64_t timestamp;
+	/**
+	 * For ACHAN_MONITOR_RESYNC: how many events were missed, or 0 if that
+	 * cannot be told yet. If one follows, another RESYNC tells then.
+	 */
+	uint64_t missed;
+	/** The channel. Zero but for the minors if there is none. */
+	struct achan_channel channel;
+};
+
+/**
+ * Create a monitor. What happens from now on is told.
+ *
+ * @param monitor  where to store the handle
+ * @param opts     options, or NULL
+ * @return 0; -ENOENT if the module is not loaded; -EPROTONOSUPPORT if the
+ *         driver's events are of another version; -EINVAL or -E2BIG for bad
+ *         options; -EMFILE, -ENFILE or -ENOMEM; -EAFNOSUPPORT or -ENOSYS
+ *         without netlink
+ */
+ACHAN_API int achan_monitor_new(struct achan_monitor **monitor,
+				const struct achan_monitor_opts *opts);
+
+/**
+ * A descriptor that is readable when there is an event. Borrowed, valid until
+ * achan_monitor_free(). With an edge-triggered epoll take events until there
+ * are none.
+ *
+ * @return the descriptor
+ */
+ACHAN_API int achan_monitor_fd(const struct achan_monitor *monitor);
+
+/**
+ * Take the next event, without waiting.
+ *
+ * One read of the socket can bring several: take them until there are none
+ * before waiting for the descriptor.
+ *
+ * @param monitor  the monitor
+ * @param event    filled in if there is one
+ * @return 1 if @p event was filled in, 0 if none is there; -EBADMSG if what
+ *         came was no event: it was skipped; -ENODEV, from then on, once the
+ *         module has been removed; what ended a dump, such as -ENOMEM
+ */
+ACHAN_API int achan_monitor_next(struct achan_monitor *monitor,
+				 struct achan_monitor_event *event);
+
+/**
+ * Ask for all channels: they come as ACHAN_MONITOR_CHANNEL events, between
+ * others, and ACHAN_MONITOR_DUMPED ends them. If a dump is running, the rest
+ * of it does not come and a new one follows.
+ *
+ * @param monitor  the monitor
+ * @return 0; -ENOBUFS or -ENOMEM
+ */
+ACHAN_API int achan_monitor_dump(struct achan_monitor *monitor);
+
+/**
+ * End a monitor.
+ *
+ * @param monitor  the monitor, or NULL
+ */
+ACHAN_API void achan_monitor_free(struct achan_monitor *monitor);
 
 #ifdef __cplusplus
 }

@@ -41,14 +41,6 @@ static int set_flags(int fd, uint32_t set, uint32_t clear)
 	return ret < 0 ? ret : 0;
 }
 
-static void close_fd(int fd)
-{
-	int saved = errno;
-
-	close(fd);
-	errno = saved;
-}
-
 /*
  * O_ASYNC is refused because open(2) sets it without telling the driver, and
  * nothing can clear it afterwards: such a file never signals.
@@ -85,7 +77,7 @@ int achan_open(struct achan **result, const char *path,
 	if (!ret)
 		ret = new_channel(result, fd);
 	if (ret)
-		close_fd(fd);
+		achan_close_fd(fd);
 	return ret;
 }
 
@@ -121,7 +113,7 @@ void achan_close(struct achan *channel)
 		if (notifier)
 			achan_notifier_del(notifier, channel);
 	}
-	close_fd(channel->fd);
+	achan_close_fd(channel->fd);
 	free(channel);
 }
 
@@ -147,6 +139,38 @@ int achan_get_info(struct achan *channel, struct achan_info *info)
 	if (found.abi_version != ACHAN_ABI_VERSION)
 		return -EPROTO;
 	*info = found;
+	return 0;
+}
+
+int achan_get_config(struct achan *channel, struct achan_config *config)
+{
+	struct achan_config found;
+	int ret = achan_check(channel);
+
+	if (ret)
+		return ret;
+	if (!config)
+		return -EINVAL;
+	ret = ACHAN_RESULT(ioctl(channel->fd, ACHAN_IOC_CONFIG, &found));
+	if (ret < 0)
+		return ret;
+	*config = found;
+	return 0;
+}
+
+int achan_get_stats(struct achan *channel, struct achan_stats *stats)
+{
+	struct achan_stats found;
+	int ret = achan_check(channel);
+
+	if (ret)
+		return ret;
+	if (!stats)
+		return -EINVAL;
+	ret = ACHAN_RESULT(ioctl(channel->fd, ACHAN_IOC_STATS, &found));
+	if (ret < 0)
+		return ret;
+	*stats = found;
 	return 0;
 }
 

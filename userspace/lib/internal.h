@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <libaio.h>
+#include <linux/netlink.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -34,6 +35,9 @@
 
 /* calloc() that leaves errno as it was. */
 void *achan_allocate(size_t count, size_t size);
+
+/* close() that leaves errno as it was. */
+void achan_close_fd(int fd);
 
 static inline pid_t achan_gettid(void)
 {
@@ -315,6 +319,61 @@ void achan_handlers_wait(struct achan_process *process);
 
 /* Puts the former handler back if ours is the one installed. Lock held. */
 void achan_handler_remove(int number);
+
+/* ------------------------------------------------------------- netlink */
+
+/* A generic-netlink request, large enough for all that the library asks. */
+struct achan_netlink_request {
+	struct nlmsghdr header;
+	unsigned char payload[64];
+};
+
+/* A message received, without its header. */
+struct achan_netlink_message {
+	uint16_t type;
+	uint16_t flags;
+	uint32_t sequence;
+	const unsigned char *payload;
+	size_t length;
+};
+
+/* One attribute, or a row of them. */
+struct achan_netlink_attribute {
+	uint16_t type;
+	const unsigned char *payload;
+	size_t length;
+};
+
+void achan_netlink_begin(struct achan_netlink_request *request, uint16_t type,
+			 uint16_t flags, uint8_t command, uint8_t version);
+void achan_netlink_put_string(struct achan_netlink_request *request,
+			      uint16_t type, const char *text);
+
+/*
+ * Take the next message of @size bytes, or the next attribute of @rest. Return
+ * 1, 0 at the end, or -EBADMSG; they never look outside.
+ */
+int achan_netlink_next(const void *buf, size_t size, size_t *offset,
+		       struct achan_netlink_message *message);
+int achan_netlink_attribute(struct achan_netlink_attribute *rest,
+			    struct achan_netlink_attribute *attribute);
+
+/* The attributes of a generic-netlink message. Returns 0 or -EBADMSG. */
+int achan_netlink_attributes(const struct achan_netlink_message *message,
+			     uint8_t *command,
+			     struct achan_netlink_attribute *attributes);
+
+/* The error in a NLMSG_ERROR or NLMSG_DONE. Returns 0 or -EBADMSG. */
+int achan_netlink_error(const struct achan_netlink_message *message,
+			int *error);
+
+/* The value of an attribute. Those that can fail return 0 or -EBADMSG. */
+int achan_netlink_number(const struct achan_netlink_attribute *attribute,
+			 void *value, size_t size);
+int achan_netlink_string(const struct achan_netlink_attribute *attribute,
+			 char *text, size_t size);
+void achan_netlink_struct(const struct achan_netlink_attribute *attribute,
+			  void *value, size_t size);
 
 /* ---------------------------------------------------------------- ring */
 

@@ -22,6 +22,14 @@ void *achan_allocate(size_t count, size_t size)
 	return memory;
 }
 
+void achan_close_fd(int fd)
+{
+	int saved = errno;
+
+	close(fd);
+	errno = saved;
+}
+
 int achan_options_read(void *to, size_t size, size_t oldest, const void *from)
 {
 	const unsigned char *bytes = from;

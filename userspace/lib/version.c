@@ -34,6 +34,8 @@ static const char *own_meaning(int error)
 		return "Not a channel device";
 	case EPROTO:
 		return "Driver has another version of the achan ABI; build libachan for it";
+	case EPROTONOSUPPORT:
+		return "Driver and program speak different versions of achan";
 	case ETIMEDOUT:
 		return "Time passed";
 	default:

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the files of achanctl share. */
+#ifndef ACHANCTL_H
+#define ACHANCTL_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <achan.h>
+
+#define COUNT_OF(array)	(sizeof(array) / sizeof((array)[0]))
+#define NS_PER_SECOND	INT64_C(1000000000)
+
+/* The exit status; achanctl(8) lists them. */
+enum status {
+	STATUS_OK = 0,
+	STATUS_FAILURE = 1,
+	STATUS_USAGE = 2,
+	STATUS_NO_MODULE = 3,
+	STATUS_PERMISSION = 4,
+	STATUS_VERSION = 5,
+	STATUS_NO_CHANNEL = 6,
+	STATUS_EXISTS = 7,
+	STATUS_LIMIT = 8,
+	STATUS_TIMEOUT = 9,
+};
+
+/* A word of the command line: argv[0] is "achanctl" for getopt's messages. */
+struct command {
+	const char *name;
+	enum status (*run)(int argc, char **argv);
+	const char *help;
+};
+
+extern const struct command command_list, command_create, command_remove,
+	command_info, command_set, command_stats, command_monitor, command_send,
+	command_recv, command_pipe;
+
+/* Set by --control; NULL for the usual one. */
+extern const char *control_path;
+
+/* Runs the program of these words. */
+enum status achanctl_run(int argc, char **argv);
+
+/* ------------------------------------------------------------- messages */
+
+/* Prints "achanctl: " and the text to standard error; returns @status. */
+enum status fail(enum status status, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* The same for what is wrong with the command line of @command. */
+enum status fail_usage(const struct command *command, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Only the hint: getopt_long() has said what is wrong. */
+enum status fail_option(const struct command *command);
+/* Prints the help of @command to standard output. */
+enum status print_help(const struct command *command);
+/* Standard output took all that was printed. */
+enum status finish_output(void);
+
+/* The driver does not do what was asked: what @error means when it is common. */
+enum status fail_call(int error, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+enum status fail_no_module(void);
+enum status fail_version(const struct achan_version *driver);
+/* @path could not be opened. */
+enum status fail_open(const char *path, int error);
+bool module_loaded(void);
+
+/* -------------------------------------------------------------- parsing */
+
+/* Each returns true, and stores the value only then. */
+bool parse_number(const char *text, uint64_t max, uint64_t *value);
+/* Bytes: a number, and K, M or G for powers of 1024. */
+bool parse_size(const char *text, uint64_t max, uint64_t *value);
+/* Seconds, with a fraction perhaps, into nanoseconds. */
+bool parse_seconds(const char *text, int64_t *ns);
+bool parse_octal(const char *text, uint64_t max, uint64_t *value);
+bool parse_on_off(const char *text, bool *value);
+
+/* A value's name. Tables end with a NULL text. */
+struct word {
+	const char *text;
+	uint32_t value;
+};
+
+extern const struct word kind_words[], mode_words[], delivery_words[],
+	hangup_words[], overflow_words[], event_words[], feature_words[];
+
+bool parse_word(const struct word *words, const char *text, uint32_t *value);
+/* The value's name, or "?" for one that is not known here. */
+const char *word_of(const struct word *words, uint32_t value);
+/* Every name of a table, as "a, b or c". */
+const char *words_listed(const struct word *words, char *text, size_t size);
+
+/* Why @name can be no channel's, or NULL if it can. */
+const char *name_fault(const char *name);
+/* "achan7" is 7, the way the driver writes it. */
+bool parse_node_name(const char *text, uint32_t *minor);
+
+/* ----------------------------------------------------------- formatting */
+
+#define TEXT_SIZE	64
+
+/* Each fills @text, of TEXT_SIZE bytes, and returns it. */
+const char *format_size(uint64_t bytes, char *text);
+const char *format_count(double count, char *text);
+const char *format_time(uint64_t ns, char *text);
+const char *format_duration(int64_t ns, char *text);
+/* @width characters, of which @part of @whole are filled. */
+const char *format_bar(uint64_t part, uint64_t whole, int width, char *text);
+/*
+ * A line of up to 16 bytes as hexdump -C has it, without a newline. @text has
+ * room for HEXDUMP_LINE bytes.
+ */
+#define HEXDUMP_LINE	96
+const char *format_hexdump(uint64_t offset, const void *bytes, size_t length,
+			   char *text);
+
+/* JSON on one line; who writes it opens and closes in pairs. */
+struct json {
+	FILE *file;
+	bool comma;
+};
+
+void json_open(struct json *json, const char *key, char bracket);
+void json_close(struct json *json, char bracket);
+void json_string(struct json *json, const char *key, const char *value);
+void json_number(struct json *json, const char *key, uint64_t value);
+void json_real(struct json *json, const char *key, double value);
+void json_bool(struct json *json, const char *key, bool value);
+/* The members of an object about @channel. */
+void json_channel(struct json *json, const struct achan_channel *channel);
+
+/* ------------------------------------------------------------- channels */
+
+/* "NAME (achanN)", or the node's name alone if it is the channel's. */
+const char *channel_label(const struct achan_channel *channel, char *text);
+
+/* Opens the control device. Says what is wrong if it cannot. */
+enum status control_connect(struct achan_control **control);
+
+/* A channel as the command line names it: by name, node or path. */
+struct reference {
+	const char *text;
+	/* NULL: by minor. */
+	const char *name;
+	uint32_t minor;
+};
+
+enum status reference_parse(const char *text, struct reference *reference);
+/* There is none: says so. */
+enum status fail_no_channel(const struct reference *reference);
+
+/* All about a channel, from whomever will tell. */
+enum status channel_find(const struct reference *reference,
+			 struct achan_channel *channel);
+
+struct channel_list {
+	struct achan_channel *channels;
+	size_t count;
+};
+
+/* All channels, ordered by their number. Ends with channel_list_free(). */
+enum status channel_list_get(struct channel_list *list);
+void channel_list_free(struct channel_list *list);
+/* Puts in or replaces the channel of that number. Returns false without memory. */
+bool channel_list_put(struct channel_list *list,
+		      const struct achan_channel *channel);
+
+/*
+ * Those that the words name, or all for no words. What some of the words name
+ * is not there: that is said, and the status returned; the others are in.
+ */
+enum status channel_list_select(struct channel_list *list, int argc,
+				char **argv);
+
+/* Opens the channel that a word names, for reading and writing as @flags say. */
+enum status channel_open(const char *text, int flags, uint32_t channel_flags,
+			 struct achan **channel, struct achan_info *info);
+
+/* -------------------------------------------------------- configuration */
+
+/* Long options of "create" and "set"; their codes start here. */
+enum config_code {
+	CONFIG_FIRST = 256,
+	CONFIG_KIND = CONFIG_FIRST,
+	CONFIG_PEER,
+	CONFIG_MODE,
+	CONFIG_DELIVERY,
+	CONFIG_HANGUP,
+	CONFIG_RING_BYTES,
+	CONFIG_NODE_MODE,
+	CONFIG_OWNER,
+	CONFIG_GROUP,
+	CONFIG_OVERFLOW,
+	CONFIG_TIMESTAMPS,
+	CONFIG_READ_LOW,
+	CONFIG_WRITE_LOW,
+	CONFIG_MODERATE_RECORDS,
+	CONFIG_MODERATE_USECS,
+	CONFIG_LAST,
+};
+
+/* What was chosen: the values, and ACHAN_SET_ of those that can be set. */
+struct config_choice {
+	struct achan_create create;
+	uint32_t mask;
+	/* Which of the moderation's two were named. */
+	bool moderate_records;
+	bool moderate_usecs;
+};
+
+/* Takes one option. */
+enum status config_option(const struct command *command, int code,
+			  const char *argument, struct config_choice *choice);
+/* What of @create a driver has to refuse, or NULL if nothing is seen. */
+const char *config_fault(const struct achan_create *create);
+
+/* ------------------------------------------------------------- transfer */
+
+/* A line on standard error about a transfer that takes long, on a terminal. */
+struct progress {
+	bool usable;
+	bool shown;
+	uint64_t total;		/* 0: not known */
+	uint64_t done;
+	int64_t started;
+	int64_t drawn;
+};
+
+void progress_begin(struct progress *progress, uint64_t total, bool usable);
+void progress_add(struct progress *progress, uint64_t bytes);
+void progress_end(struct progress *progress);
+/* The line of that state at @now, of at most @width characters. */
+const char *progress_line(const struct progress *progress, int64_t now,
+			  int width, char *text, size_t size);
+
+int64_t now_ns(void);
+
+/* How "recv" shows what it got. */
+struct output {
+	FILE *file;
+	bool framed;
+	bool timestamps;
+	bool hexdump;
+	/* Of the next byte in a hexdump of a stream of bytes. */
+	uint64_t offset;
+	/* Number of the record to come; known from the first one on. */
+	uint64_t next_sequence;
+	bool next_known;
+	uint64_t records;
+	uint64_t bytes;
+};
+
+/* Shows what one read brought. Returns false if it is no row of frames. */
+bool output_read(struct output *output, const void *bytes, size_t length);
+
+/* "recv": what all models do alike. */
+struct receiver {
+	struct achan *channel;
+	struct achan_info info;
+	const char *name;
+	struct output output;
+	struct progress progress;
+	size_t size;		/* of a read */
+	uint64_t count;		/* records to take, or reads; 0: no end */
+	uint64_t bytes;		/* bytes to take, 0: no end */
+	uint64_t taken;		/* reads done */
+	int64_t timeout_ns;
+	unsigned int depth;
+	bool done;
+	enum status status;
+};
+
+/* How long the next read may be, 0 if no more is wanted. */
+size_t receiver_size(const struct receiver *receiver);
+/* Takes what a read returned. Sets done when that was the end. */
+void receiver_take(struct receiver *receiver, const void *bytes,
+		   int64_t result);
+void receiver_timed_out(struct receiver *receiver);
+/* Something other than a read failed: says what. */
+void receiver_fail(struct receiver *receiver, const char *what, int error);
+
+/* The I/O models. Each receives until done. */
+void receive_blocking(struct receiver *receiver);
+void receive_poll(struct receiver *receiver);
+void receive_sigio(struct receiver *receiver);
+void receive_aio(struct receiver *receiver);
+void receive_uring(struct receiver *receiver);
+
+#endif /* ACHANCTL_H */

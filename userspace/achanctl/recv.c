@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* "recv": read from a channel, in any I/O model. */
+#include "achanctl.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <unistd.h>
+
+#define SIZE_DEFAULT	65536
+#define DEPTH_DEFAULT	4
+#define DEPTH_MAX	1024
+
+static const struct model {
+	const char *name;
+	void (*run)(struct receiver *receiver);
+} models[] = {
+	{ "blocking", receive_blocking },
+	{ "poll", receive_poll },
+	{ "sigio", receive_sigio },
+	{ "aio", receive_aio },
+	{ "uring", receive_uring },
+};
+
+size_t receiver_size(const struct receiver *receiver)
+{
+	uint64_t left;
+
+	if (receiver->done)
+		return 0;
+	if (!receiver->bytes)
+		return receiver->size;
+	left = receiver->bytes - receiver->output.bytes;
+	/* A record is taken whole or not at all. */
+	if (left > receiver->size || receiver->output.framed ||
+	    receiver->info.mode != ACHAN_MODE_STREAM)
+		return receiver->size;
+	return (size_t)left;
+}
+
+static void finish(struct receiver *receiver, enum status status)
+{
+	receiver->done = true;
+	receiver->status = status;
+}
+
+static void fail_read(struct receiver *receiver, int error)
+{
+	switch (-error) {
+	case ENODEV:
+		finish(receiver, fail(STATUS_NO_CHANNEL,
+				      "the channel %s was removed",
+				      receiver->name));
+		return;
+	case EMSGSIZE:
+		finish(receiver, fail(STATUS_FAILURE, "the next record of %s "
+				      "is larger than %zu bytes: it stays "
+				      "there; choose a larger --size",
+				      receiver->name, receiver->size));
+		return;
+	default:
+		receiver_fail(receiver, "read", error);
+	}
+}
+
+void receiver_fail(struct receiver *receiver, const char *what, int error)
+{
+	finish(receiver, fail_call(error, "cannot %s %s", what,
+				   receiver->name));
+}
+
+void receiver_timed_out(struct receiver *receiver)
+{
+	finish(receiver, fail(STATUS_TIMEOUT, "nothing came from %s within the "
+			      "time", receiver->name));
+}
+
+void receiver_take(struct receiver *receiver, const void *bytes,
+		   int64_t result)
+{
+	struct output *output = &receiver->output;
+	uint64_t before = output->bytes;
+
+	if (result == -ETIMEDOUT) {
+		receiver_timed_out(receiver);
+		return;
+	}
+	if (result < 0) {
+		fail_read(receiver, (int)result);
+		return;
+	}
+	if (!result) {
+		finish(receiver, STATUS_OK);
+		return;
+	}
+	if (!output_read(output, bytes, (size_t)result)) {
+		receiver_fail(receiver, "make records of what came from",
+			      -EBADMSG);
+		return;
+	}
+	progress_add(&receiver->progress, output->bytes - before);
+	if (ferror(output->file))
+		finish(receiver, fail(STATUS_FAILURE, "cannot write what came "
+				      "from %s: %s", receiver->name,
+				      strerror(errno)));
+	else if ((receiver->count && output->records >= receiver->count) ||
+		 (receiver->bytes && output->bytes >= receiver->bytes))
+		finish(receiver, STATUS_OK);
+}
+
+/* ------------------------------------------------------------- options */
+
+struct choice {
+	const struct model *model;
+	const char *file;
+	uint64_t size;
+	uint64_t depth;
+	struct receiver receiver;
+};
+
+static const struct option options[] = {
+	{ "model", required_argument, NULL, 'm' },
+	{ "framed", no_argument, NULL, 'f' },
+	{ "timestamps", no_argument, NULL, 'T' },
+	{ "hexdump", no_argument, NULL, 'x' },
+	{ "output", required_argument, NULL, 'o' },
+	{ "count", required_argument, NULL, 'c' },
+	{ "bytes", required_argument, NULL, 'b' },
+	{ "size", required_argument, NULL, 's' },
+	{ "depth", required_argument, NULL, 'd' },
+	{ "timeout", required_argument, NULL, 't' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static enum status take_model(struct choice *choice)
+{
+	for (size_t i = 0; i < COUNT_OF(models); i++)
+		if (!strcmp(models[i].name, optarg)) {
+			choice->model = &models[i];
+			return STATUS_OK;
+		}
+	return fail_usage(&command_recv, "--model cannot be '%s', only "
+			  "blocking, poll, sigio, aio or uring", optarg);
+}
+
+static enum status take_number(struct choice *choice, int code)
+{
+	struct receiver *receiver = &choice->receiver;
+	bool ok;
+
+	switch (code) {
+	case 'c':
+		ok = parse_number(optarg, UINT64_MAX, &receiver->count) &&
+		     receiver->count;
+		break;
+	case 'b':
+		ok = parse_size(optarg, UINT64_MAX, &receiver->bytes) &&
+		     receiver->bytes;
+		break;
+	case 's':
+		ok = parse_size(optarg, 1U << 30, &choice->size) &&
+		     choice->size;
+		break;
+	case 'd':
+		ok = parse_number(optarg, DEPTH_MAX, &choice->depth) &&
+		     choice->depth;
+		break;
+	default:
+		ok = parse_seconds(optarg, &receiver->timeout_ns);
+		break;
+	}
+	if (ok)
+		return STATUS_OK;
+	return fail_usage(&command_recv, "'%s' cannot be the value of -%c",
+			  optarg, code);
+}
+
+static enum status take_option(struct choice *choice, int code)
+{
+	struct output *output = &choice->receiver.output;
+
+	switch (code) {
+	case 'm':
+		return take_model(choice);
+	case 'T':
+		output->timestamps = true;
+		output->framed = true;
+		return STATUS_OK;
+	case 'f':
+		output->framed = true;
+		return STATUS_OK;
+	case 'x':
+		output->hexdump = true;
+		return STATUS_OK;
+	case 'o':
+		choice->file = optarg;
+		return STATUS_OK;
+	case '?':
+		return fail_option(&command_recv);
+	default:
+		return take_number(choice, code);
+	}
+}
+
+/* ------------------------------------------------------------- running */
+
+/* Large enough for any record of the channel, unless a size was chosen. */
+static size_t read_size(const struct choice *choice)
+{
+	const struct receiver *receiver = &choice->receiver;
+	uint64_t record = receiver->info.record_max;
+
+	if (choice->size)
+		return choice->size;
+	if (receiver->output.framed)
+		record = ACHAN_RECORD_SIZE(record);
+	else if (receiver->info.mode == ACHAN_MODE_STREAM)
+		record = 0;
+	return record > SIZE_DEFAULT ? record : SIZE_DEFAULT;
+}
+
+static enum status receive(struct choice *choice, const char *text)
+{
+	struct receiver *receiver = &choice->receiver;
+	struct output *output = &receiver->output;
+	enum status status;
+
+	status = channel_open(text, O_RDONLY, output->framed ?
+			      ACHAN_OPEN_FRAMED : 0, &receiver->channel,
+			      &receiver->info);
+	if (status)
+		return status;
+	receiver->name = text;
+	receiver->size = read_size(choice);
+	progress_begin(&receiver->progress, receiver->bytes,
+		       !isatty(fileno(output->file)));
+	choice->model->run(receiver);
+	progress_end(&receiver->progress);
+	achan_close(receiver->channel);
+	return receiver->status;
+}
+
+static enum status receive_to_file(struct choice *choice, const char *text)
+{
+	struct output *output = &choice->receiver.output;
+	enum status status;
+
+	if (!choice->file) {
+		output->file = stdout;
+		return receive(choice, text);
+	}
+	output->file = fopen(choice->file, "we");
+	if (!output->file)
+		return fail(STATUS_FAILURE, "cannot write %s: %s", choice->file,
+			    strerror(errno));
+	status = receive(choice, text);
+	if (fclose(output->file) && !status)
+		status = fail(STATUS_FAILURE, "cannot write %s: %s",
+			      choice->file, strerror(errno));
+	return status;
+}
+
+static enum status run(int argc, char **argv)
+{
+	struct choice choice = {
+		.model = &models[0],
+		.depth = DEPTH_DEFAULT,
+		.receiver.timeout_ns = -1,
+	};
+	enum status status;
+	int code;
+
+	optind = 0;
+	while ((code = getopt_long(argc, argv, "m:fTxo:c:b:s:d:t:h", options,
+				   NULL)) >= 0) {
+		if (code == 'h')
+			return print_help(&command_recv);
+		status = take_option(&choice, code);
+		if (status)
+			return status;
+	}
+	if (argc - optind != 1)
+		return fail_usage(&command_recv,
+				  "one channel is needed, not %d",
+				  argc - optind);
+	choice.receiver.depth = (unsigned int)choice.depth;
+	return receive_to_file(&choice, argv[optind]);
+}
+
+const struct command command_recv = {
+	.name = "recv",
+	.run = run,
+	.help =
+	"usage: achanctl recv [OPTION...] CHANNEL\n"
+	"\n"
+	"Reads from a channel until its end, which a loop without --hangup fifo\n"
+	"does not have, or as far as an option says.\n"
+	"\n"
+	"  -m, --model MODEL     blocking, poll, sigio, aio or uring [blocking]\n"
+	"  -f, --framed          by records, each with its number and length\n"
+	"  -T, --timestamps      ... and its time; says --framed as well\n"
+	"  -x, --hexdump         bytes in hexadecimal\n"
+	"  -o, --output FILE     write there, not to standard output\n"
+	"  -c, --count N         end after N records, or reads of a stream\n"
+	"  -b, --bytes SIZE      end after so many bytes of payload\n"
+	"  -s, --size SIZE       of a read [the largest record, or 64K]\n"
+	"  -d, --depth N         requests at a time, for aio [4]\n"
+	"  -t, --timeout SECS    end when nothing comes for so long\n"
+	"\n"
+	"With --framed one read can bring more records than --count and --bytes\n"
+	"ask for; all it brought are shown.\n",
+};
