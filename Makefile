@@ -127,7 +127,7 @@ install uninstall:
 library:
 	@$(MAKE) -s -C userspace O=$(build)/userspace $(gcov_userspace) lib
 
-tests: library $(if $(filter test_examples,$(built_tests)),userspace)
+tests: library $(if $(filter test_examples test_achanctl.sh,$(built_tests)),userspace)
 	@$(MAKE) -s -C tests/vm O=$(build)/tests/vm U=$(build)/userspace $(gcov_tests) \
 		$(filter-out %.sh,$(built_tests))
 
