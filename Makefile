@@ -44,10 +44,12 @@ sanitize_tsan  := -fsanitize=thread
 sanitize_coverage := -O0 --coverage -fprofile-update=atomic
 
 # "make coverage" sets COVERAGE for a make of its own: what that one builds counts
-# what of it runs. The kernel knows the counters of the compiler it was built with;
-# the checks of UBSAN would count as branches of the driver.
+# what of it runs. The kernel knows the counters of the compiler it was built with.
+# What a function of the kernel decides would count as a branch of the line that calls
+# it, were it inlined; so would the checks of UBSAN and FORTIFY_SOURCE.
 ifdef COVERAGE
-gcov_module	:= CC=gcc-12 GCOV_PROFILE=y UBSAN_SANITIZE=n
+gcov_module	:= CC=gcc-12 GCOV_PROFILE=y UBSAN_SANITIZE=n \
+	KCFLAGS="-fno-inline -D__NO_FORTIFY"
 gcov_userspace	:= CFLAGS="-g $(sanitize_coverage)"
 gcov_tests	:= LDFLAGS=--coverage
 endif
