@@ -14,14 +14,13 @@ PREFIX	?= /usr/local
 # The kernels that every change has to pass on, those built to find bugs, and the
 # one of demo and shell.
 kernels	:= 6.1 6.12
-checking_kernels := debug kcsan rt newest
+checking_kernels := debug kcsan newest
 K	?= 6.12
 
 # What they need of scripts/guest. A data race does not stop the guest: tests/vm/init
 # tells the kernel's own from achan's.
 guest_debug	:= --memory=1024 --slow=4 --rounds=2
 guest_kcsan	:= --memory=1024 --slow=4 --append=panic_on_warn=0
-guest_rt	:= --memory=1024 --slow=4
 guest_newest	:= --memory=1024 --slow=4
 
 # The guest's programs, in the order in which they run. The last ones take long, or
@@ -81,9 +80,9 @@ help:
 #? make check-6.12      the tests in a guest; also check-6.1, and, fetched when
 #?                      asked for, -6.1-plain, -6.1-rt, -6.12-plain, -6.12-rt
 #? make check-debug     the same on a kernel built with all that finds bugs, twice;
-#?                      check-kcsan for data races, check-rt for PREEMPT_RT,
-#?                      check-newest for the newest that Debian has. The first time
-#?                      builds the kernel, in some ten minutes.
+#?                      check-kcsan for data races, check-newest for the newest that
+#?                      Debian has. The first time builds the kernel, in ten minutes
+#?                      or more.
 #? make ci              check and check-debug
 #?     T="aio poll"     only these subjects
 #?     RUN=name         in build/run-name, beside another run
@@ -95,7 +94,7 @@ help:
 #?                      the library takes from others; TIME=600 seconds, SEED=
 #? make models          measures the README's table of I/O models, UIO's column too
 #? make shell           a shell in a guest with module and tools; K=6.1
-#? make lint            checkpatch, sparse, warnings, shellcheck: silent when good
+#? make lint            every static check of the sources: silent when good
 
 # Links to the sources, so that each kernel has objects of its own. A link whose
 # source is gone goes too.
