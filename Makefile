@@ -105,9 +105,11 @@ define build_module
 	@$(MAKE) -s -C $(2) M=$(1) $(3)
 endef
 
+# Type information takes a program that few have; the module works without.
 modules:
 	@echo "  MODULE    $(KDIR)"
-	$(call build_module,$(build)/module,$(KDIR),modules)
+	$(call build_module,$(build)/module,$(KDIR),modules $(if \
+		$(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES=))
 	@cp $(build)/module/drivers/achan/achan.ko $(build)
 
 modules_install: modules
