@@ -14,20 +14,20 @@ PREFIX	?= /usr/local
 # The kernels that every change has to pass on, those built to find bugs, and the
 # one of demo and shell.
 kernels	:= 6.1 6.12
-checking_kernels := debug kcsan rt newest
+checking_kernels := debug kcsan newest
 K	?= 6.12
 
 # What they need of scripts/guest. A data race does not stop the guest: tests/vm/init
 # tells the kernel's own from achan's.
 guest_debug	:= --memory=1024 --slow=4 --rounds=2
 guest_kcsan	:= --memory=1024 --slow=4 --append=panic_on_warn=0
-guest_rt	:= --memory=1024 --slow=4
 guest_newest	:= --memory=1024 --slow=4
 
 # The guest's programs, in the order in which they run. The last ones take long, or
 # unload the module of the others. Random operations say most on a kernel that
 # checks: the others run them when they are asked for, by T=torture.
-last_tests := test_tools.sh test_achanctl.sh test_fail_nth test_torture test_module.sh
+last_tests := test_tools.sh test_achanctl.sh test_fail_nth test_torture test_removal \
+	test_module.sh
 all_tests := $(filter-out $(last_tests),$(patsubst tests/vm/%.c,%,$(sort \
 	$(wildcard tests/vm/test_*.c)))) $(last_tests)
 built_tests = $(if $(T),$(chosen_tests),$(all_tests))
@@ -44,10 +44,12 @@ sanitize_tsan  := -fsanitize=thread
 sanitize_coverage := -O0 --coverage -fprofile-update=atomic
 
 # "make coverage" sets COVERAGE for a make of its own: what that one builds counts
-# what of it runs. The kernel knows the counters of the compiler it was built with;
-# the checks of UBSAN would count as branches of the driver.
+# what of it runs. The kernel knows the counters of the compiler it was built with.
+# What a function of the kernel decides would count as a branch of the line that calls
+# it, were it inlined; so would the checks of UBSAN and FORTIFY_SOURCE.
 ifdef COVERAGE
-gcov_module	:= CC=gcc-12 GCOV_PROFILE=y UBSAN_SANITIZE=n
+gcov_module	:= CC=gcc-12 GCOV_PROFILE=y UBSAN_SANITIZE=n \
+	KCFLAGS="-fno-inline -D__NO_FORTIFY"
 gcov_userspace	:= CFLAGS="-g $(sanitize_coverage)"
 gcov_tests	:= LDFLAGS=--coverage
 endif
@@ -79,9 +81,9 @@ help:
 #? make check-6.12      the tests in a guest; also check-6.1, and, fetched when
 #?                      asked for, -6.1-plain, -6.1-rt, -6.12-plain, -6.12-rt
 #? make check-debug     the same on a kernel built with all that finds bugs, twice;
-#?                      check-kcsan for data races, check-rt for PREEMPT_RT,
-#?                      check-newest for the newest that Debian has. The first time
-#?                      builds the kernel, in some ten minutes.
+#?                      check-kcsan for data races, check-newest for the newest that
+#?                      Debian has. The first time builds the kernel, in ten minutes
+#?                      or more.
 #? make ci              check and check-debug
 #?     T="aio poll"     only these subjects
 #?     RUN=name         in build/run-name, beside another run
@@ -93,7 +95,7 @@ help:
 #?                      the library takes from others; TIME=600 seconds, SEED=
 #? make models          measures the README's table of I/O models, UIO's column too
 #? make shell           a shell in a guest with module and tools; K=6.1
-#? make lint            checkpatch, sparse, warnings, shellcheck: silent when good
+#? make lint            every static check of the sources: silent when good
 
 # Links to the sources, so that each kernel has objects of its own. A link whose
 # source is gone goes too.
@@ -104,9 +106,11 @@ define build_module
 	@$(MAKE) -s -C $(2) M=$(1) $(3)
 endef
 
+# Type information takes a program that few have; the module works without.
 modules:
 	@echo "  MODULE    $(KDIR)"
-	$(call build_module,$(build)/module,$(KDIR),modules)
+	$(call build_module,$(build)/module,$(KDIR),modules $(if \
+		$(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES=))
 	@cp $(build)/module/drivers/achan/achan.ko $(build)
 
 modules_install: modules

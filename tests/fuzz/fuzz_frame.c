@@ -16,14 +16,14 @@
 
 /* Reads the whole payload: it has to be there. */
 static void check_frame(const struct achan_frame *frame, const uint8_t *start,
-			size_t size, size_t offset, size_t next)
+			size_t size, size_t before, size_t after)
 {
 	const uint8_t *payload = frame->payload;
 	volatile uint8_t byte;
 
-	require(next > offset && next <= size);
-	require(next - offset == ACHAN_RECORD_SIZE((size_t)frame->length));
-	require(payload == start + offset + sizeof(struct achan_record));
+	require(after > before && after <= size);
+	require(after - before == ACHAN_RECORD_SIZE((size_t)frame->length));
+	require(payload == start + before + sizeof(struct achan_record));
 	require(!(frame->flags & (ACHAN_RECORD_BUSY | ACHAN_RECORD_DISCARD)));
 	for (uint32_t i = 0; i < frame->length; i++)
 		byte = payload[i];

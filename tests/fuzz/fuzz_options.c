@@ -37,16 +37,18 @@ static void remove_fifo(void)
 	rmdir(fifo);
 }
 
+/* libFuzzer's prototype. NOLINTNEXTLINE(readability-non-const-parameter) */
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	const char *directory = getenv("TMPDIR");
+	const char *parent = getenv("TMPDIR");
+	char directory[PATH_MAX - sizeof("/fifo")];
 
 	(void)argc;
 	(void)argv;
-	snprintf(fifo, sizeof(fifo), "%s/achan-fuzz-XXXXXX",
-		 directory ? directory : "/tmp");
-	require(mkdtemp(fifo));
-	strcat(fifo, "/fifo");
+	snprintf(directory, sizeof(directory), "%s/achan-fuzz-XXXXXX",
+		 parent ? parent : "/tmp");
+	require(mkdtemp(directory));
+	snprintf(fifo, sizeof(fifo), "%s/fifo", directory);
 	require(!mkfifo(fifo, 0600));
 	/* Kept open at both ends, it never makes open() wait. */
 	require(open(fifo, O_RDWR | O_CLOEXEC) >= 0);

@@ -12,8 +12,8 @@
 	_Static_assert(sizeof(type) == (bytes), "size of " #type)
 #define FIELD(type, member, offset, bytes)				\
 	_Static_assert(__builtin_offsetof(type, member) == (offset) &&	\
-		       sizeof(((type *)0)->member) == (bytes),		\
-		       #type "." #member)
+		       sizeof(__typeof__(((type *)0)->member)) ==	\
+		       (bytes), #type "." #member)
 #define VALUE(name, value)						\
 	_Static_assert((name) == (value), #name)
 

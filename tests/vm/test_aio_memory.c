@@ -5,12 +5,11 @@
  * channel's info tells which was done.
  */
 #include "kernel_aio.h"
+#include "page_fault.h"
 
-#include <linux/userfaultfd.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -699,71 +698,20 @@ START_TEST(stream_read_into_half_a_buffer_loses_nothing)
 }
 END_TEST
 
-/* Memory whose page faults last until somebody ends them. */
-struct fault {
-	int uffd;
-	unsigned char *memory;
-	size_t length;
-};
-
-/* False, with the reason in errno, where there is no userfaultfd. */
-static bool prepare_fault(struct fault *fault)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-
-	fault->length = AIO_WORKER_BYTES;
-	fault->memory = map(fault->length, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-	fault->uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	if (fault->uffd < 0)
-		return false;
-	ck_assert_int_eq(vm_errno(ioctl(fault->uffd, UFFDIO_API, &api)), 0);
-	range.range.start = (uintptr_t)fault->memory;
-	range.range.len = fault->length;
-	ck_assert_int_eq(vm_errno(ioctl(fault->uffd, UFFDIO_REGISTER, &range)),
-			 0);
-	return true;
-}
-
-/* Waits until somebody is in a page fault. */
-static void wait_fault(struct fault *fault)
-{
-	struct uffd_msg message;
-
-	ck_assert_int_eq(vm_poll_wait(fault->uffd, POLLIN), POLLIN);
-	ck_assert_int_eq(vm_errno(read(fault->uffd, &message,
-				       sizeof(message))), sizeof(message));
-	ck_assert_int_eq(message.event, UFFD_EVENT_PAGEFAULT);
-}
-
-/* Gives the memory its pages, holding @data in the beginning. */
-static void end_fault(struct fault *fault, const char *data)
-{
-	void *source = vm_pages(fault->length / vm_page_size());
-	struct uffdio_copy copy = {
-		.dst = (uintptr_t)fault->memory,
-		.src = (uintptr_t)source,
-		.len = fault->length,
-	};
-
-	memcpy(source, data, strlen(data));
-	ck_assert_int_eq(vm_errno(ioctl(fault->uffd, UFFDIO_COPY, &copy)), 0);
-}
-
 START_TEST(worker_read_waits_for_its_page_fault)
 {
 	int fd = vm_open(both[_i], O_RDWR | O_NONBLOCK);
 	io_context_t context = aio_context(1);
 	struct iocb request;
-	struct fault fault;
+	struct page_fault fault;
 
-	if (!prepare_fault(&fault))
+	if (!page_fault_prepare(&fault, AIO_WORKER_BYTES))
 		vm_skip("no userfaultfd: %s", strerror(errno));
 	aio_park_read(context, &request, fd, fault.memory, fault.length);
 	vm_write(fd, "record", 6);
-	wait_fault(&fault);
+	page_fault_wait(&fault);
 	ck_assert(aio_idle(context));
-	end_fault(&fault, "");
+	page_fault_end(&fault, "");
 	ck_assert_int_eq(aio_result(context, &request), 6);
 	ck_assert_mem_eq(fault.memory, "record\0", 7);
 	aio_wait_unparked(fd);
@@ -779,11 +727,11 @@ START_TEST(worker_read_stuck_in_a_page_fault_keeps_its_place_until_cancelled)
 	int fd = vm_open(VM_MESSAGE, O_RDWR | O_NONBLOCK);
 	io_context_t stuck = aio_context(1), others[2];
 	struct iocb stuck_request, requests[2];
-	struct fault fault;
+	struct page_fault fault;
 	char buffers[2], last;
 	unsigned int i;
 
-	if (!prepare_fault(&fault))
+	if (!page_fault_prepare(&fault, AIO_WORKER_BYTES))
 		vm_skip("no userfaultfd: %s", strerror(errno));
 	aio_park_read(stuck, &stuck_request, fd, fault.memory, fault.length);
 	for (i = 0; i < 2; i++) {
@@ -791,7 +739,7 @@ START_TEST(worker_read_stuck_in_a_page_fault_keeps_its_place_until_cancelled)
 		aio_park_read(others[i], &requests[i], fd, &buffers[i], 1);
 	}
 	vm_write(fd, "1", 1);
-	wait_fault(&fault);
+	page_fault_wait(&fault);
 	vm_write(fd, "2", 1);
 	vm_write(fd, "3", 1);
 	ck_assert(aio_idle(stuck));
@@ -859,15 +807,15 @@ START_TEST(io_destroy_does_not_wait_for_a_page_fault)
 	int fd = vm_open(both[_i], O_RDWR | O_NONBLOCK);
 	io_context_t context = aio_context(1);
 	struct iocb request;
-	struct fault fault;
+	struct page_fault fault;
 	int64_t start;
 	char byte;
 
-	if (!prepare_fault(&fault))
+	if (!page_fault_prepare(&fault, AIO_WORKER_BYTES))
 		vm_skip("no userfaultfd: %s", strerror(errno));
 	aio_park_read(context, &request, fd, fault.memory, fault.length);
 	vm_write(fd, "1", 1);
-	wait_fault(&fault);
+	page_fault_wait(&fault);
 	start = vm_now_ms();
 	ck_assert_int_eq(io_destroy(context), 0);
 	aio_assert_quick(start, "io_destroy");
@@ -890,14 +838,14 @@ static int get_stuck(void *argument)
 	io_context_t context = aio_context(1);
 	struct victim *victim = argument;
 	struct iocb request;
-	struct fault fault;
+	struct page_fault fault;
 
-	if (!prepare_fault(&fault))
+	if (!page_fault_prepare(&fault, AIO_WORKER_BYTES))
 		return errno == ENOSYS || errno == EPERM ? 77 : 2;
 	aio_park_read(context, &request, victim->fd, fault.memory,
 		      fault.length);
 	vm_write(victim->fd, "1", 1);
-	wait_fault(&fault);
+	page_fault_wait(&fault);
 	vm_write(victim->ready[1], "r", 1);
 	pause();
 	return 3;
@@ -959,19 +907,19 @@ START_TEST(plain_read_in_a_page_fault_holds_no_record)
 	int other = vm_reopen(fd, O_RDWR | O_NONBLOCK);
 	struct vm_thread reader;
 	struct stuck_call call;
-	struct fault fault;
+	struct page_fault fault;
 	char byte;
 
-	if (!prepare_fault(&fault))
+	if (!page_fault_prepare(&fault, AIO_WORKER_BYTES))
 		vm_skip("no userfaultfd: %s", strerror(errno));
 	call.fd = fd;
 	call.buffer = fault.memory;
 	vm_write(fd, "1", 1);
 	vm_spawn(&reader, read_stuck, &call);
-	wait_fault(&fault);
+	page_fault_wait(&fault);
 	vm_read(other, &byte, 1);
 	ck_assert_int_eq(byte, '1');
-	end_fault(&fault, "");
+	page_fault_end(&fault, "");
 	vm_write(other, "2", 1);
 	ck_assert_int_eq(vm_join(&reader), 1);
 	ck_assert_int_eq(fault.memory[0], '2');
@@ -984,19 +932,19 @@ START_TEST(plain_write_in_a_page_fault_holds_no_reservation)
 	int other = vm_reopen(fd, O_RDWR | O_NONBLOCK);
 	struct vm_thread writer;
 	struct stuck_call call;
-	struct fault fault;
+	struct page_fault fault;
 	char buffer[8];
 
-	if (!prepare_fault(&fault))
+	if (!page_fault_prepare(&fault, AIO_WORKER_BYTES))
 		vm_skip("no userfaultfd: %s", strerror(errno));
 	call.fd = fd;
 	call.buffer = fault.memory;
 	vm_spawn(&writer, write_stuck, &call);
-	wait_fault(&fault);
+	page_fault_wait(&fault);
 	vm_write(other, "before", 6);
 	ck_assert_int_eq(vm_errno(read(other, buffer, 8)), 6);
 	ck_assert_mem_eq(buffer, "before", 6);
-	end_fault(&fault, "stuck..");
+	page_fault_end(&fault, "stuck..");
 	ck_assert_int_eq(vm_join(&writer), 8);
 	ck_assert_int_eq(vm_errno(read(other, buffer, 8)), 8);
 	ck_assert_mem_eq(buffer, "stuck..", 8);

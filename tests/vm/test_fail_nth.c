@@ -12,13 +12,13 @@
  */
 #include "fail_nth.h"
 #include "kernel_aio.h"
+#include "module.h"
 
 #include <limits.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -1703,69 +1703,6 @@ END_TEST
 
 /* insmod and rmmod. */
 
-static long load_module(const char *parameters)
-{
-	int fd = open("/lib/achan.ko", O_RDONLY | O_CLOEXEC);
-	long result;
-
-	ck_assert_msg(fd >= 0, "open /lib/achan.ko: %s", strerror(errno));
-	result = vm_errno(syscall(SYS_finit_module, fd, parameters, 0));
-	close(fd);
-	return result;
-}
-
-static long unload_module(void)
-{
-	return vm_errno(syscall(SYS_delete_module, "achan", O_NONBLOCK));
-}
-
-/* What the cases before had open may be on its way out still. */
-static void make_unloaded(void)
-{
-	int64_t until = vm_now_ms() + vm_timeout_ms(VM_HANG_MS);
-	long result;
-
-	while ((result = unload_module()) == -EAGAIN && vm_now_ms() < until)
-		vm_sleep_ms(1);
-	ck_assert_msg(!result || result == -ENOENT, "rmmod achan: %s",
-		      strerror(-result));
-}
-
-static bool in_devices(void)
-{
-	FILE *file = fopen("/proc/devices", "re");
-	char line[80], name[80];
-	bool found = false;
-
-	ck_assert_msg(file, "open /proc/devices: %s", strerror(errno));
-	while (fgets(line, sizeof(line), file))
-		found |= sscanf(line, "%*d %79s", name) == 1 &&
-			 !strcmp(name, "achan");
-	fclose(file);
-	return found;
-}
-
-static void assert_no_module(void)
-{
-	static const char * const paths[] = {
-		"/sys/module/achan", "/sys/class/achan", "/dev/achan0",
-		"/dev/achan1",
-	};
-	size_t i;
-
-	for (i = 0; i < VM_ARRAY_SIZE(paths); i++)
-		ck_assert_msg(access(paths[i], F_OK), "%s is left", paths[i]);
-	ck_assert_msg(!in_devices(), "/proc/devices still has achan");
-}
-
-/* The parameters that the other programs expect. */
-static const char *parameters(void)
-{
-	const char *value = getenv("ACHAN_PARAMETERS");
-
-	return value ? value : "";
-}
-
 /* Two channels, so that the first one is undone for the second. */
 #define TWO_CHANNELS	"channels=2 ring_bytes=8192 mode=stream,message"
 
@@ -1791,12 +1728,12 @@ START_TEST(insmod_without_memory_is_enomem_and_leaves_nothing)
 	long result;
 
 	fault_skip_unsupported();
-	make_unloaded();
+	module_make_unloaded();
 	fault_within("do_one_initcall");
 	do {
 		nth++;
 		fault_arm(nth);
-		result = load_module(TWO_CHANNELS);
+		result = module_load(TWO_CHANNELS);
 		injected = fault_disarm();
 		if (result) {
 			ck_assert(injected);
@@ -1804,9 +1741,9 @@ START_TEST(insmod_without_memory_is_enomem_and_leaves_nothing)
 			failed++;
 		} else {
 			use_channel();
-			ck_assert_int_eq(unload_module(), 0);
+			ck_assert_int_eq(module_unload(), 0);
 		}
-		assert_no_module();
+		module_assert_gone();
 	} while (injected && nth < FAULTS_MAX);
 	ck_assert(!injected);
 	/* Workqueues, class, region; two channels with ring and device. */
@@ -1822,16 +1759,16 @@ START_TEST(rmmod_without_memory_leaves_nothing)
 	bool injected;
 
 	fault_skip_unsupported();
-	make_unloaded();
+	module_make_unloaded();
 	do {
 		nth++;
-		ck_assert_int_eq(load_module(TWO_CHANNELS), 0);
+		ck_assert_int_eq(module_load(TWO_CHANNELS), 0);
 		use_channel();
 		fault_within(FAULT_ACHAN);
 		fault_arm(nth);
-		ck_assert_int_eq(unload_module(), 0);
+		ck_assert_int_eq(module_unload(), 0);
 		injected = fault_disarm();
-		assert_no_module();
+		module_assert_gone();
 	} while (injected && nth < FAULTS_MAX);
 	ck_assert(!injected);
 	/* At least what tells udev of each device. */
@@ -1842,8 +1779,8 @@ END_TEST
 START_TEST(module_is_loaded_again_as_it_was)
 {
 	fault_skip_unsupported();
-	make_unloaded();
-	ck_assert_int_eq(load_module(parameters()), 0);
+	module_make_unloaded();
+	ck_assert_int_eq(module_load(module_parameters()), 0);
 	use_channel();
 }
 END_TEST

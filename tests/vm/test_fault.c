@@ -4,14 +4,12 @@
  * faults that somebody else has to answer. No record is lost, none is half
  * written, and nobody else waits for another's fault.
  */
-#include "vm.h"
+#include "page_fault.h"
 
-#include <linux/userfaultfd.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 
 #define KERNEL_ADDRESS	((void *)0xffff888000000000ul)
@@ -508,68 +506,22 @@ START_TEST(mapping_behind_end_of_file_is_efault)
 }
 END_TEST
 
-/* A fault that this program answers itself, when it likes. */
-struct held_page {
-	int fd;
-	char *page;
-};
-
-static bool hold_page(struct held_page *held)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register range = { 0 };
-
-	held->fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	if (held->fd < 0)
-		return false;
-	ck_assert_int_eq(vm_errno(ioctl(held->fd, UFFDIO_API, &api)), 0);
-	held->page = vm_pages(1);
-	range.range.start = (uintptr_t)held->page;
-	range.range.len = vm_page_size();
-	range.mode = UFFDIO_REGISTER_MODE_MISSING;
-	ck_assert_int_eq(vm_errno(ioctl(held->fd, UFFDIO_REGISTER, &range)),
-			 0);
-	return true;
-}
-
-/* Returns when a thread is stuck in the fault. */
-static void wait_for_fault(struct held_page *held)
-{
-	struct uffd_msg message;
-
-	ck_assert_int_eq(vm_poll_wait(held->fd, POLLIN), POLLIN);
-	ck_assert_int_eq(vm_errno(read(held->fd, &message, sizeof(message))),
-			 sizeof(message));
-	ck_assert_int_eq(message.event, UFFD_EVENT_PAGEFAULT);
-}
-
-static void answer_fault(struct held_page *held, const void *content)
-{
-	struct uffdio_copy copy = {
-		.dst = (uintptr_t)held->page,
-		.src = (uintptr_t)content,
-		.len = vm_page_size(),
-	};
-
-	ck_assert_int_eq(vm_errno(ioctl(held->fd, UFFDIO_COPY, &copy)), 0);
-}
-
 /* Row: the fault is taken with no consumer claim held: others go on. */
 START_TEST(reader_stuck_in_a_fault_holds_up_nobody)
 {
 	int fd = vm_open(_i ? VM_MESSAGE : VM_STREAM, O_RDWR);
 	int other = vm_reopen(fd, O_RDWR | O_NONBLOCK);
-	char content[65536] = { 0 }, got[16];
+	char got[16];
 	struct vm_transfer transfer;
-	struct held_page held;
+	struct page_fault fault;
 	struct vm_thread reader;
 
-	if (!hold_page(&held))
+	if (!page_fault_prepare(&fault, vm_page_size()))
 		vm_skip("userfaultfd: %s", strerror(errno));
 	vm_write(fd, "first", 5);
-	transfer = (struct vm_transfer){ fd, held.page, 100 };
+	transfer = (struct vm_transfer){ fd, fault.memory, 100 };
 	vm_spawn(&reader, vm_read_thread, &transfer);
-	wait_for_fault(&held);
+	page_fault_wait(&fault);
 
 	/* The record is still there, for whoever comes. */
 	ck_assert_int_eq(vm_poll(other, POLLIN | POLLOUT), POLLIN | POLLOUT);
@@ -578,9 +530,9 @@ START_TEST(reader_stuck_in_a_fault_holds_up_nobody)
 	vm_write(other, "second", 6);
 	vm_read(other, got, 6);
 	vm_write(other, "third", 5);
-	answer_fault(&held, content);
+	page_fault_end(&fault, "");
 	ck_assert_int_eq(vm_join(&reader), 5);
-	ck_assert_mem_eq(held.page, "third", 5);
+	ck_assert_mem_eq(fault.memory, "third", 5);
 }
 END_TEST
 
@@ -589,21 +541,21 @@ START_TEST(writer_stuck_in_a_fault_holds_up_nobody)
 {
 	int fd = vm_open(_i ? VM_MESSAGE : VM_STREAM, O_RDWR);
 	int other = vm_reopen(fd, O_RDWR | O_NONBLOCK);
-	char content[65536] = "first", got[16];
+	char got[16];
 	struct vm_transfer transfer;
-	struct held_page held;
+	struct page_fault fault;
 	struct vm_thread writer;
 
-	if (!hold_page(&held))
+	if (!page_fault_prepare(&fault, vm_page_size()))
 		vm_skip("userfaultfd: %s", strerror(errno));
-	transfer = (struct vm_transfer){ fd, held.page, 5 };
+	transfer = (struct vm_transfer){ fd, fault.memory, 5 };
 	vm_spawn(&writer, vm_write_thread, &transfer);
-	wait_for_fault(&held);
+	page_fault_wait(&fault);
 	ck_assert_int_eq(vm_errno(read(other, got, sizeof(got))), -EAGAIN);
 	vm_write(other, "second", 6);
 	ck_assert_int_eq(vm_errno(read(other, got, sizeof(got))), 6);
 	ck_assert_mem_eq(got, "second", 6);
-	answer_fault(&held, content);
+	page_fault_end(&fault, "first");
 	ck_assert_int_eq(vm_join(&writer), 5);
 	ck_assert_int_eq(vm_errno(read(other, got, sizeof(got))), 5);
 	ck_assert_mem_eq(got, "first", 5);
@@ -614,21 +566,21 @@ END_TEST
 START_TEST(reader_interrupted_in_a_fault_takes_no_record)
 {
 	int fd = vm_open(VM_MESSAGE, O_RDWR);
-	char content[65536] = { 0 }, got[8];
+	char got[8];
 	struct vm_transfer transfer;
-	struct held_page held;
+	struct page_fault fault;
 	struct vm_thread reader;
 
-	if (!hold_page(&held))
+	if (!page_fault_prepare(&fault, vm_page_size()))
 		vm_skip("userfaultfd: %s", strerror(errno));
 	vm_count_signal(SIGUSR1, 0);
 	vm_write(fd, "stays", 5);
-	transfer = (struct vm_transfer){ fd, held.page, 100 };
+	transfer = (struct vm_transfer){ fd, fault.memory, 100 };
 	vm_spawn(&reader, vm_read_thread, &transfer);
-	wait_for_fault(&held);
+	page_fault_wait(&fault);
 	vm_read(fd, got, 5);
 	vm_kill_thread(reader.tid, SIGUSR1);
-	answer_fault(&held, content);
+	page_fault_end(&fault, "");
 	ck_assert_int_eq(vm_join(&reader), -EINTR);
 	ck_assert_int_eq(vm_signals, 1);
 	vm_write(fd, "again", 5);

@@ -446,13 +446,23 @@ START_TEST(del_and_free_wait_for_the_running_callback)
 END_TEST
 
 /* A producer that never ends. */
+/* Writes without end, in bursts of @burst if that is not 0. */
+struct flood {
+	int fd;
+	unsigned int burst;
+};
+
 static int flood(void *argument)
 {
-	int fd = *(int *)argument;
+	const struct flood *flood = argument;
+	unsigned int i;
 
-	for (;;)
-		if (write(fd, "flood", 5) < 0 && errno != EAGAIN)
+	for (i = 1;; i++) {
+		if (write(flood->fd, "flood", 5) < 0 && errno != EAGAIN)
 			return 1;
+		if (flood->burst && !(i % flood->burst))
+			vm_sleep_ms(vm_timeout_ms(5));
+	}
 }
 
 /*
@@ -474,11 +484,15 @@ static void on_flood(struct achan *channel,
 START_TEST(notifier_is_freed_while_signals_flood_in)
 {
 	struct achan *channel = open_channel(VM_MESSAGE);
-	int writer = vm_reopen(achan_fd(channel), O_WRONLY), i, status;
+	struct flood writer = { .fd = vm_reopen(achan_fd(channel), O_WRONLY) };
 	struct sight sight = { 0 };
 	unsigned int calls;
+	int i, status;
 	pid_t pid;
 
+	/* The handler leaves this thread a turn only where signals pause. */
+	if (modes[_i] == ACHAN_NOTIFY_SIGNAL)
+		writer.burst = 200;
 	pid = vm_fork(flood, &writer);
 	for (i = 0; i < 20; i++) {
 		struct achan_notifier *notifier = new_notifier(modes[_i]);
@@ -524,15 +538,16 @@ START_TEST(channels_come_and_go_from_many_threads)
 	struct achan_notifier *notifier = new_notifier(ACHAN_NOTIFY_THREAD);
 	struct deletion deletions[4];
 	struct vm_thread threads[4];
-	int writer, i;
+	struct flood writer = { 0 };
 	pid_t pid;
+	int i;
 
 	for (i = 0; i < 4; i++) {
 		deletions[i].notifier = notifier;
 		deletions[i].channel = open_channel(VM_STREAM);
 	}
-	writer = vm_reopen(achan_fd(deletions[0].channel),
-			   O_WRONLY | O_NONBLOCK);
+	writer.fd = vm_reopen(achan_fd(deletions[0].channel),
+			      O_WRONLY | O_NONBLOCK);
 	pid = vm_fork(flood, &writer);
 	for (i = 0; i < 4; i++)
 		vm_spawn(&threads[i], add_and_delete, &deletions[i]);

@@ -327,7 +327,9 @@ enum achan_notify_mode {
 	 * From a signal handler, on the thread that created the notifier.
 	 * Callbacks may call async-signal-safe functions only. The handlers
 	 * that were there before are called for signals not meant for the
-	 * notifier, and put back when it is freed. One per process.
+	 * notifier, and put back when it is freed. One per process. While
+	 * signals come faster than callbacks return, that thread does nothing
+	 * else: it is the kernel that calls the next one at once.
 	 */
 	ACHAN_NOTIFY_SIGNAL = 2
 };
