@@ -28,7 +28,7 @@ static bool all_zero(const void *memory, size_t bytes)
 
 static long control_version(struct file *filp, void __user *argument)
 {
-	struct achan_version version;
+	struct achan_handshake version;
 	u32 wanted;
 
 	if (copy_from_user(&version, argument, sizeof(version)))

@@ -84,10 +84,10 @@ FIELD(struct achan_stats, readers, 152, 4);
 FIELD(struct achan_stats, writers, 156, 4);
 FIELD(struct achan_stats, reserved, 160, 32);
 
-SIZE(struct achan_version, 32);
-FIELD(struct achan_version, abi_version, 0, 4);
-FIELD(struct achan_version, features, 4, 4);
-FIELD(struct achan_version, reserved, 8, 24);
+SIZE(struct achan_handshake, 32);
+FIELD(struct achan_handshake, abi_version, 0, 4);
+FIELD(struct achan_handshake, features, 4, 4);
+FIELD(struct achan_handshake, reserved, 8, 24);
 
 SIZE(struct achan_create, 160);
 FIELD(struct achan_create, config, 0, 80);

@@ -398,7 +398,7 @@ static int next_channel(struct achan_channel *channel)
 
 static int answer(unsigned long request, void *argument)
 {
-	struct achan_version *version = argument;
+	struct achan_handshake *version = argument;
 	bool same;
 
 	if (request == ACHAN_CTL_VERSION) {

@@ -18,7 +18,7 @@ static struct {
 	int error;
 	uint32_t abi_version;
 	union {
-		struct achan_version version;
+		struct achan_handshake version;
 		struct achan_create create;
 		struct achan_remove remove;
 		struct achan_set set;
@@ -29,7 +29,7 @@ static struct {
 /* Numbers of the channels there are. */
 static const uint32_t minors[] = { 0, 3, 4095 };
 
-static int shake_hands(struct achan_version *version)
+static int shake_hands(struct achan_handshake *version)
 {
 	bool same = version->abi_version == driver.abi_version;
 
@@ -109,7 +109,7 @@ static struct achan_control *open_control(void)
 
 START_TEST(control_agrees_on_a_version_before_anything_else)
 {
-	struct achan_version version = { 0 };
+	struct achan_handshake version = { 0 };
 	struct achan_control *control = open_control();
 
 	ck_assert_uint_eq(driver.calls, 1);
@@ -131,7 +131,7 @@ static const uint32_t other_versions[] = {
 
 START_TEST(control_refuses_another_version_and_says_which)
 {
-	struct achan_version version = { 0 };
+	struct achan_handshake version = { 0 };
 	struct achan_control_opts opts = { .sz = sizeof(opts),
 					   .path = "/dev/null",
 					   .version = &version };
@@ -348,7 +348,7 @@ START_TEST(control_of_the_parent_is_echild)
 {
 	struct achan_control *control = open_control();
 	struct achan_channel channel;
-	struct achan_version version;
+	struct achan_handshake version;
 	uint32_t minor = 0;
 	pid_t child;
 

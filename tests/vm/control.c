@@ -11,7 +11,7 @@ static int control_fd = -1;
 
 int control_open(void)
 {
-	struct achan_version version = { .abi_version = ACHAN_ABI_VERSION };
+	struct achan_handshake version = { .abi_version = ACHAN_ABI_VERSION };
 	int fd = open(ACHAN_CONTROL_PATH, O_RDWR | O_CLOEXEC);
 
 	ck_assert_msg(fd >= 0, "open %s: %s", ACHAN_CONTROL_PATH,

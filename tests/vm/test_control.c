@@ -28,7 +28,7 @@ END_TEST
 
 START_TEST(handshake_tells_version_and_features)
 {
-	struct achan_version version = { .abi_version = ACHAN_ABI_VERSION };
+	struct achan_handshake version = { .abi_version = ACHAN_ABI_VERSION };
 	int fd = open(ACHAN_CONTROL_PATH, O_RDWR);
 
 	ck_assert_int_eq(vm_errno(ioctl(fd, ACHAN_CTL_VERSION, &version)), 0);
@@ -40,7 +40,7 @@ END_TEST
 
 START_TEST(handshake_of_another_age_is_eprotonosupport_and_says_which)
 {
-	struct achan_version version = { .abi_version = ACHAN_ABI_VERSION + 1 };
+	struct achan_handshake version = { .abi_version = ACHAN_ABI_VERSION + 1 };
 	struct achan_channel channel = { .minor = 0 };
 	int fd = open(ACHAN_CONTROL_PATH, O_RDWR);
 
@@ -54,7 +54,7 @@ END_TEST
 
 START_TEST(handshake_with_reserved_fields_set_is_einval)
 {
-	struct achan_version version = {
+	struct achan_handshake version = {
 		.abi_version = ACHAN_ABI_VERSION, .reserved = { 0, 0, 1 },
 	};
 	int fd = open(ACHAN_CONTROL_PATH, O_RDWR);

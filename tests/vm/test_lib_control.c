@@ -47,7 +47,7 @@ static struct achan *open_minor(uint32_t minor)
 START_TEST(driver_speaks_our_version_and_has_features)
 {
 	struct achan_control *control = open_control();
-	struct achan_version version;
+	struct achan_handshake version;
 
 	ck_assert_int_eq(achan_control_version(control, &version), 0);
 	ck_assert_uint_eq(version.abi_version, ACHAN_ABI_VERSION);

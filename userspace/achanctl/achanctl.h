@@ -70,7 +70,7 @@ enum status finish_output(void);
 enum status fail_call(int error, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 enum status fail_no_module(void);
-enum status fail_version(const struct achan_version *driver);
+enum status fail_version(const struct achan_handshake *driver);
 /* @path could not be opened. */
 enum status fail_open(const char *path, int error);
 bool module_loaded(void);

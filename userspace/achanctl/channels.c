@@ -25,7 +25,7 @@ const char *channel_label(const struct achan_channel *channel, char *text)
 
 /* Returns what achan_control_open() does, and says nothing. */
 static int open_control(struct achan_control **control,
-			struct achan_version *driver)
+			struct achan_handshake *driver)
 {
 	struct achan_control_opts opts = {
 		.sz = sizeof(opts), .path = control_path, .version = driver,
@@ -35,7 +35,7 @@ static int open_control(struct achan_control **control,
 	return achan_control_open(control, &opts);
 }
 
-static enum status fail_control(int error, const struct achan_version *driver)
+static enum status fail_control(int error, const struct achan_handshake *driver)
 {
 	const char *path = control_path ? control_path : ACHAN_CONTROL_PATH;
 
@@ -49,7 +49,7 @@ static enum status fail_control(int error, const struct achan_version *driver)
 
 enum status control_connect(struct achan_control **control)
 {
-	struct achan_version driver;
+	struct achan_handshake driver;
 	int ret = open_control(control, &driver);
 
 	return ret ? fail_control(ret, &driver) : STATUS_OK;
@@ -156,7 +156,7 @@ static int list_by_monitor(struct channel_list *list)
 enum status channel_list_get(struct channel_list *list)
 {
 	struct achan_control *control;
-	struct achan_version driver;
+	struct achan_handshake driver;
 	int ret;
 
 	memset(list, 0, sizeof(*list));

@@ -34,7 +34,7 @@ static enum status print_version(void)
 {
 	struct achan_control_opts opts = { .sz = sizeof(opts),
 					   .path = control_path };
-	struct achan_version driver = { 0 };
+	struct achan_handshake driver = { 0 };
 	unsigned int library = achan_version();
 	struct achan_control *control;
 	int ret;

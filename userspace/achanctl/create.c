@@ -68,7 +68,7 @@ static const char *missing_feature(const struct achan_control *control,
 		{ ACHAN_FEATURE_MODERATION,
 		  config->moderate_records || config->moderate_usecs },
 	};
-	struct achan_version driver;
+	struct achan_handshake driver;
 
 	if (achan_control_version(control, &driver))
 		return NULL;

@@ -103,7 +103,7 @@ enum status fail_no_module(void)
 		    "is not installed");
 }
 
-enum status fail_version(const struct achan_version *driver)
+enum status fail_version(const struct achan_handshake *driver)
 {
 	bool older = driver->abi_version < ACHAN_ABI_VERSION;
 

@@ -730,7 +730,7 @@ struct achan_control_opts {
 	 * Filled in with what the driver speaks, when it could be asked: on
 	 * success and with -EPROTONOSUPPORT. Or NULL.
 	 */
-	struct achan_version *version;
+	struct achan_handshake *version;
 	/** no flag is defined: 0 */
 	uint32_t flags;
 	/** 0 */
@@ -766,7 +766,7 @@ ACHAN_API void achan_control_close(struct achan_control *control);
  * @return 0
  */
 ACHAN_API int achan_control_version(const struct achan_control *control,
-				    struct achan_version *version);
+				    struct achan_handshake *version);
 
 /**
  * Make a channel, or a pair of them.

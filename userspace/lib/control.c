@@ -13,7 +13,7 @@
 struct achan_control {
 	uint32_t stamp;
 	int fd;
-	struct achan_version version;
+	struct achan_handshake version;
 };
 
 static int check(const struct achan_control *control)
@@ -22,7 +22,7 @@ static int check(const struct achan_control *control)
 }
 
 /* The driver fills @version in also when it does not speak ours. */
-static int shake_hands(int fd, struct achan_version *version)
+static int shake_hands(int fd, struct achan_handshake *version)
 {
 	int ret;
 
@@ -35,7 +35,7 @@ static int shake_hands(int fd, struct achan_version *version)
 }
 
 static int new_control(struct achan_control **result, int fd,
-		       const struct achan_version *version)
+		       const struct achan_handshake *version)
 {
 	struct achan_process *process;
 	struct achan_control *control;
@@ -58,7 +58,7 @@ int achan_control_open(struct achan_control **result,
 		       const struct achan_control_opts *given)
 {
 	struct achan_control_opts opts;
-	struct achan_version version;
+	struct achan_handshake version;
 	int fd, ret;
 
 	if (!result)
@@ -92,7 +92,7 @@ void achan_control_close(struct achan_control *control)
 }
 
 int achan_control_version(const struct achan_control *control,
-			  struct achan_version *version)
+			  struct achan_handshake *version)
 {
 	int ret = check(control);
 

@@ -255,7 +255,7 @@ struct achan_stats {
 #define ACHAN_MINOR_NONE	0xffffffffU
 
 /**
- * struct achan_version - handshake
+ * struct achan_handshake - what tool and driver agree on first
  * @abi_version: the caller's ACHAN_ABI_VERSION; the driver puts in its own
  * @features:	 ACHAN_FEATURE_* of the driver
  * @reserved:	 zero
@@ -263,7 +263,7 @@ struct achan_stats {
  * -EPROTONOSUPPORT if the driver does not speak the caller's version; what it
  * speaks is filled in then too.
  */
-struct achan_version {
+struct achan_handshake {
 	__u32 abi_version;
 	__u32 features;
 	__u64 reserved[3];
@@ -362,7 +362,7 @@ struct achan_channel {
 	__u32 reserved[2];
 };
 
-#define ACHAN_CTL_VERSION	_IOWR(ACHAN_IOC_MAGIC, 0x40, struct achan_version)
+#define ACHAN_CTL_VERSION	_IOWR(ACHAN_IOC_MAGIC, 0x40, struct achan_handshake)
 #define ACHAN_CTL_CREATE	_IOWR(ACHAN_IOC_MAGIC, 0x41, struct achan_create)
 #define ACHAN_CTL_REMOVE	_IOW(ACHAN_IOC_MAGIC, 0x42, struct achan_remove)
 #define ACHAN_CTL_SET		_IOW(ACHAN_IOC_MAGIC, 0x43, struct achan_set)
