@@ -381,6 +381,12 @@ int achan_lane_claim(struct achan_lane *lane, struct achan_cursor *cursor,
 			achan_ring_claim(&lane->ring, cursor);
 		raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
 	} while (claimed && !ret);
+	/*
+	 * A release wakes one. Who leaves without the claim wakes the next one,
+	 * which nobody else would do: there may be no release any more.
+	 */
+	if (ret)
+		achan_lane_released(lane);
 	return ret;
 }
 

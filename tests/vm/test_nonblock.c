@@ -310,6 +310,60 @@ START_TEST(open_never_waits)
 }
 END_TEST
 
+#define READERS	6
+
+struct reading {
+	int fd;
+	int stop;
+	long taken;
+};
+
+static long read_until_stopped(void *argument)
+{
+	struct reading *reading = argument;
+	char data[512];
+	ssize_t got;
+
+	do {
+		got = vm_errno(read(reading->fd, data, sizeof(data)));
+		if (got > 0)
+			__atomic_fetch_add(&reading->taken, 1,
+					   __ATOMIC_RELAXED);
+		else if (got != -EAGAIN)
+			return got;
+	} while (!__atomic_load_n(&reading->stop, __ATOMIC_ACQUIRE));
+	return 0;
+}
+
+/*
+ * Readers that wait for each other's claim: the last record goes to one of
+ * them, and none of the others may go on waiting for a claim that nobody will
+ * have any more.
+ */
+START_TEST(reader_that_finds_the_record_gone_returns)
+{
+	for (int round = 0; round < 100; round++) {
+		struct reading reading = {
+			.fd = vm_open(VM_MESSAGE, O_RDWR | O_NONBLOCK),
+		};
+		struct vm_thread threads[READERS];
+		char data[512] = { 0 };
+		int i;
+
+		for (i = 0; i < READERS; i++)
+			vm_spawn(&threads[i], read_until_stopped, &reading);
+		for (i = 0; i < 20; i++)
+			vm_write(reading.fd, data, sizeof(data));
+		while (__atomic_load_n(&reading.taken, __ATOMIC_RELAXED) < 20)
+			sched_yield();
+		__atomic_store_n(&reading.stop, 1, __ATOMIC_RELEASE);
+		for (i = 0; i < READERS; i++)
+			ck_assert_int_eq(vm_join(&threads[i]), 0);
+		close(reading.fd);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("nonblock");
@@ -328,6 +382,7 @@ int main(void)
 	tcase_add_test(tcase, nonblock_of_one_file_does_not_count_for_another);
 	tcase_add_test(tcase, contention_is_never_eagain);
 	tcase_add_test(tcase, open_never_waits);
+	tcase_add_test(tcase, reader_that_finds_the_record_gone_returns);
 
 	tcase = vm_tcase(suite, "nowait");
 	tcase_add_loop_test(tcase, nowait_read_of_empty_channel_is_eagain,
