@@ -18,7 +18,7 @@ K	?= 6.12
 # The guest's programs, in the order in which they run. The last two unload the
 # module of the others, or take long.
 # Random operations say more the longer they run: only T=torture runs them.
-last_tests := test_tools.sh test_achanctl.sh test_fail_nth test_module.sh
+last_tests := test_tools.sh test_achanctl.sh test_achanctl_io.sh test_fail_nth test_module.sh
 long_tests := test_torture
 all_tests := $(filter-out $(last_tests) $(long_tests),$(patsubst tests/vm/%.c,%,$(sort \
 	$(wildcard tests/vm/test_*.c)))) $(last_tests)
@@ -98,7 +98,7 @@ library:
 achanctl:
 	@$(MAKE) -s -C userspace O=$(build)/userspace achanctl
 
-tests: library $(if $(filter test_achanctl.sh,$(vm_tests)),achanctl) $(if $(filter test_examples,$(vm_tests)),userspace)
+tests: library $(if $(filter test_achanctl%,$(vm_tests)),achanctl) $(if $(filter test_examples,$(vm_tests)),userspace)
 	@$(MAKE) -s -C tests/vm O=$(build)/tests/vm U=$(build)/userspace \
 		$(filter-out %.sh,$(vm_tests))
 
@@ -130,7 +130,8 @@ $(build)/tests-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests
 		$(if $(filter test_examples,$(vm_tests)),$(examples_in_guest)) \
 		$(if $(filter %.sh,$(vm_tests)),$(shell_in_guest)) \
 		$(if $(filter test_tools.sh,$(vm_tests)),$(tools_in_guest)) \
-		$(if $(filter test_achanctl.sh,$(vm_tests)),$(achanctl_in_guest) \
+		$(if $(filter test_achanctl%,$(vm_tests)),$(achanctl_in_guest) \
+			tests/vm/achanctl.sh=/tests/vm/achanctl.sh \
 			/bin/bash=/bin/bash /usr/bin/setpriv=/usr/bin/ \
 			--python=json)
 
