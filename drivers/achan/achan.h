@@ -216,7 +216,7 @@ struct achan_unit {
 	kuid_t uid;
 	kgid_t gid;
 	refcount_t refs;
-	struct mutex ends;
+	struct mutex ends; /* see above */
 	bool removed;
 	struct work_struct free_work;
 	unsigned int nr;

@@ -40,7 +40,7 @@ DEFINE_STATIC_SRCU(readers_srcu);
  * @gone:    what readers counted that have closed
  */
 struct achan_broadcast {
-	struct mutex lock;
+	struct mutex lock; /* see above */
 	struct list_head readers;
 	struct achan_stats gone;
 };

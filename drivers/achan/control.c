@@ -54,7 +54,7 @@ static bool terminated(const char *name)
 static long control_create(void __user *argument)
 {
 	struct achan_create create;
-	const char *names[] = { create.name, create.peer_name };
+	const char *const names[] = { create.name, create.peer_name };
 	u32 minors[] = { ACHAN_MINOR_NONE, ACHAN_MINOR_NONE };
 	int ret;
 

@@ -354,7 +354,8 @@ static void set_lane(struct achan_lane *lane, u32 mask,
 
 /* Which of ACHAN_SET_* concern readers; the others concern writers. */
 #define ACHAN_SET_OF_READERS	(ACHAN_SET_READ_LOW | ACHAN_SET_MODERATION)
-#define ACHAN_SET_ALL		(ACHAN_SET_OVERFLOW | ACHAN_SET_TIMESTAMPS | 				 ACHAN_SET_READ_LOW | ACHAN_SET_WRITE_LOW | 				 ACHAN_SET_MODERATION)
+#define ACHAN_SET_ALL	(ACHAN_SET_OF_READERS | ACHAN_SET_OVERFLOW | \
+			 ACHAN_SET_TIMESTAMPS | ACHAN_SET_WRITE_LOW)
 
 static int check_set(const struct achan *channel, u32 mask,
 		     const struct achan_config *config)

@@ -21,6 +21,7 @@
 #include "achan.h"
 #include "compat.h"
 
+/* One order for all events; their number. */
 static DEFINE_MUTEX(event_lock);
 static u64 event_sequence;
 static BLOCKING_NOTIFIER_HEAD(event_chain);
@@ -153,6 +154,17 @@ void achan_event_overflow(struct achan *channel)
 		put_device(&channel->dev);
 }
 
+/* Of the latest event that a description from now on has in it. */
+static u64 latest_event(void)
+{
+	u64 sequence;
+
+	mutex_lock(&event_lock);
+	sequence = event_sequence;
+	mutex_unlock(&event_lock);
+	return sequence;
+}
+
 static int fill(struct sk_buff *skb, const struct achan *channel, u32 portid,
 		u32 seq, int flags, struct netlink_callback *cb)
 {
@@ -163,7 +175,7 @@ static int fill(struct sk_buff *skb, const struct achan *channel, u32 portid,
 		return -EMSGSIZE;
 	if (cb)
 		genl_dump_check_consistent(cb, header);
-	if (put_channel(skb, channel, READ_ONCE(event_sequence))) {
+	if (put_channel(skb, channel, latest_event())) {
 		genlmsg_cancel(skb, header);
 		return -EMSGSIZE;
 	}

@@ -198,7 +198,9 @@ unsigned int achan_lane_due(struct achan_lane *lane, bool committed)
 
 	if (achan_park_can_move(lane))
 		due |= ACHAN_DUE_RUN;
-	if (committed && readable(lane) && achan_lane_at_mark(lane))
+	/* What is to be delivered is no reader's yet. */
+	if (committed && readable(lane) && achan_lane_at_mark(lane) &&
+	    !lane->broadcast)
 		due |= lane->policy.usecs ? achan_moderate(lane) :
 					    ACHAN_DUE_READ;
 	if (lane->room_wanted && room(lane, lane->room_wanted)) {
@@ -219,13 +221,16 @@ void achan_lane_act(struct achan_lane *lane, unsigned int due)
 {
 	if (due & ACHAN_DUE_RUN)
 		due |= achan_park_run(lane, due & ACHAN_DUE_READ);
-	if (due & (ACHAN_DUE_READ | ACHAN_DUE_WRITE))
-		trace_achan_notify(achan_minor(lane->reader), due,
+	if (due & ACHAN_DUE_READ) {
+		trace_achan_notify(achan_minor(lane->reader), ACHAN_DUE_READ,
 				   READ_ONCE(lane->ring.sequence));
-	if (due & ACHAN_DUE_READ)
 		achan_notify_read(lane->port);
-	if (due & ACHAN_DUE_WRITE)
+	}
+	if (due & ACHAN_DUE_WRITE) {
+		trace_achan_notify(achan_minor(lane->writer), ACHAN_DUE_WRITE,
+				   READ_ONCE(lane->ring.sequence));
 		achan_notify_write(&lane->writer->port);
+	}
 	if (due & ACHAN_DUE_TIMER)
 		achan_moderate_start(lane);
 	if (due & ACHAN_DUE_LOSS) {

@@ -114,7 +114,7 @@ int achan_loop_init(void)
 		return ret;
 	for (i = 0; i < channels; i++) {
 		struct achan_config config = loop_config(i);
-		const char *names[] = { "" };
+		static const char *const names[] = { "" };
 		u32 minors[1];
 
 		ret = achan_config_check(&config) ?:

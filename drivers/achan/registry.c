@@ -6,6 +6,7 @@
 
 #include "achan.h"
 
+/* The list, and that a channel found in it stays. */
 DEFINE_MUTEX(achan_registry_lock);
 static LIST_HEAD(registry);
 static unsigned int generation = 1;

@@ -66,47 +66,42 @@ static ssize_t name##_show(struct device *dev,				\
 }									\
 static DEVICE_ATTR_RO(name)
 
-#define SHOW_WORD(name, words)	SHOW(name, "%s", (words)[config_of(dev).name])
-#define SHOW_CONFIG(name)	SHOW(name, "%u", config_of(dev).name)
-#define SHOW_STAT(name)		SHOW(name, "%llu", stats_of(dev).name)
-#define SHOW_COUNT(name)	SHOW(name, "%u", stats_of(dev).name)
-
 SHOW(name, "%s", to_channel(dev)->name);
 SHOW(peer, "%s", to_channel(dev)->peer ?
 		 dev_name(&to_channel(dev)->peer->dev) : "");
-SHOW_WORD(kind, kinds);
-SHOW_WORD(mode, modes);
-SHOW_WORD(delivery, deliveries);
-SHOW_WORD(hangup, hangups);
-SHOW_WORD(overflow, overflows);
+SHOW(kind, "%s", kinds[config_of(dev).kind]);
+SHOW(mode, "%s", modes[config_of(dev).mode]);
+SHOW(delivery, "%s", deliveries[config_of(dev).delivery]);
+SHOW(hangup, "%s", hangups[config_of(dev).hangup]);
+SHOW(overflow, "%s", overflows[config_of(dev).overflow]);
 SHOW(timestamps, "%u", !(config_of(dev).flags & ACHAN_CONFIG_NO_TIMESTAMPS));
-SHOW_CONFIG(ring_bytes);
-SHOW_CONFIG(read_low);
-SHOW_CONFIG(write_low);
-SHOW_CONFIG(moderate_records);
-SHOW_CONFIG(moderate_usecs);
-SHOW_STAT(records_in);
-SHOW_STAT(bytes_in);
-SHOW_STAT(records_out);
-SHOW_STAT(bytes_out);
-SHOW_STAT(lost);
-SHOW_STAT(rejected);
-SHOW_STAT(dropped);
-SHOW_STAT(overwritten);
-SHOW_STAT(discarded);
-SHOW_STAT(sequence);
-SHOW_STAT(bytes);
-SHOW_STAT(used);
-SHOW_STAT(high_water);
-SHOW_STAT(parked);
-SHOW_STAT(completed);
-SHOW_STAT(cancelled);
-SHOW_STAT(wakeups);
-SHOW_STAT(signals);
-SHOW_COUNT(parked_reads);
-SHOW_COUNT(parked_writes);
-SHOW_COUNT(readers);
-SHOW_COUNT(writers);
+SHOW(ring_bytes, "%u", config_of(dev).ring_bytes);
+SHOW(read_low, "%u", config_of(dev).read_low);
+SHOW(write_low, "%u", config_of(dev).write_low);
+SHOW(moderate_records, "%u", config_of(dev).moderate_records);
+SHOW(moderate_usecs, "%u", config_of(dev).moderate_usecs);
+SHOW(records_in, "%llu", stats_of(dev).records_in);
+SHOW(bytes_in, "%llu", stats_of(dev).bytes_in);
+SHOW(records_out, "%llu", stats_of(dev).records_out);
+SHOW(bytes_out, "%llu", stats_of(dev).bytes_out);
+SHOW(lost, "%llu", stats_of(dev).lost);
+SHOW(rejected, "%llu", stats_of(dev).rejected);
+SHOW(dropped, "%llu", stats_of(dev).dropped);
+SHOW(overwritten, "%llu", stats_of(dev).overwritten);
+SHOW(discarded, "%llu", stats_of(dev).discarded);
+SHOW(sequence, "%llu", stats_of(dev).sequence);
+SHOW(bytes, "%llu", stats_of(dev).bytes);
+SHOW(used, "%llu", stats_of(dev).used);
+SHOW(high_water, "%llu", stats_of(dev).high_water);
+SHOW(parked, "%llu", stats_of(dev).parked);
+SHOW(completed, "%llu", stats_of(dev).completed);
+SHOW(cancelled, "%llu", stats_of(dev).cancelled);
+SHOW(wakeups, "%llu", stats_of(dev).wakeups);
+SHOW(signals, "%llu", stats_of(dev).signals);
+SHOW(parked_reads, "%u", stats_of(dev).parked_reads);
+SHOW(parked_writes, "%u", stats_of(dev).parked_writes);
+SHOW(readers, "%u", stats_of(dev).readers);
+SHOW(writers, "%u", stats_of(dev).writers);
 
 static struct attribute *channel_attrs[] = {
 	&dev_attr_name.attr,

@@ -79,8 +79,8 @@ DEFINE_EVENT(achan_request, achan_cancel,
 	TP_ARGS(minor, write, request, result));
 
 /*
- * Those who wait were told: @due is ACHAN_DUE_READ, _WRITE or both, in numbers
- * below, which tools can read. @sequence is that of the next record.
+ * Those who wait were told: @due is ACHAN_DUE_READ or _WRITE, in numbers below,
+ * which tools can read. @sequence is that of the next record.
  */
 TRACE_EVENT(achan_notify,
 	TP_PROTO(u32 minor, unsigned int due, u64 sequence),
@@ -92,12 +92,12 @@ TRACE_EVENT(achan_notify,
 	),
 	TP_fast_assign(
 		__entry->minor = minor;
-		__entry->due = due & (ACHAN_DUE_READ | ACHAN_DUE_WRITE);
+		__entry->due = due;
 		__entry->sequence = sequence;
 	),
 	TP_printk("minor=%u %s next=%llu", __entry->minor,
-		  __print_flags(__entry->due, "|", { 2, "readers" },
-				{ 4, "writers" }), __entry->sequence)
+		  __print_symbolic(__entry->due, { 2, "readers" },
+				   { 4, "writers" }), __entry->sequence)
 );
 
 #endif /* _ACHAN_TRACE_H */

@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Removal with files open: what was committed stays readable, then -ENODEV;
- * parked requests end with -ENODEV; sleepers wake; nothing hangs. Each I/O model
- * is raced against it RACES times.
+ * parked requests end with -ENODEV; sleepers wake; nothing hangs.
  */
 #include "control.h"
 #include "kernel_aio.h"
 
-#include <liburing.h>
 #include <poll.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
-
-#define RACES	1000
 
 static struct achan_create create;
 
@@ -124,6 +119,11 @@ START_TEST(parked_requests_end_with_enodev)
 }
 END_TEST
 
+static long wait_hup(void *argument)
+{
+	return vm_poll_wait(*(int *)argument, POLLIN);
+}
+
 /* All at once: sleepers, pollers, parked requests, records. */
 START_TEST(mixture_of_all_is_let_go)
 {
@@ -134,7 +134,6 @@ START_TEST(mixture_of_all_is_let_go)
 	struct io_event events[8];
 	int fd = make(O_RDWR);
 	char data[64];
-	long wait_hup(void *argument);
 
 	transfer = (struct vm_transfer){ fd, data, sizeof(data) };
 	for (int i = 0; i < 8; i++)
@@ -153,17 +152,23 @@ START_TEST(mixture_of_all_is_let_go)
 }
 END_TEST
 
-long wait_hup(void *argument)
+static long try_remove(void *argument)
 {
-	return vm_poll_wait(*(int *)argument, POLLIN);
+	struct achan_remove remove = { .name = "doomed" };
+	int fd = control_open();
+	long ret;
+
+	(void)argument;
+	ret = vm_errno(ioctl(fd, ACHAN_CTL_REMOVE, &remove));
+	close(fd);
+	return ret;
 }
 
 START_TEST(second_remover_gets_enoent)
 {
 	for (int i = 0; i < 50; i++) {
 		struct vm_thread threads[3];
-		long try_remove(void *argument);
-		int won = 0;
+			int won = 0;
 
 		make(O_RDWR);
 		for (int t = 0; t < 3; t++)
@@ -179,228 +184,6 @@ START_TEST(second_remover_gets_enoent)
 }
 END_TEST
 
-long try_remove(void *argument)
-{
-	struct achan_remove remove = { .name = "doomed" };
-	int fd = control_open();
-	long ret;
-
-	(void)argument;
-	ret = vm_errno(ioctl(fd, ACHAN_CTL_REMOVE, &remove));
-	close(fd);
-	return ret;
-}
-
-/*
- * The models. Each does its work on a channel until that is an error, which it
- * returns; it may have moved records before.
- */
-static long model_read(void *argument)
-{
-	char data[64];
-	ssize_t got;
-
-	do {
-		got = vm_errno(read(*(int *)argument, data, sizeof(data)));
-	} while (got > 0);
-	return got;
-}
-
-static long model_write(void *argument)
-{
-	char data[1000] = { 0 };
-	ssize_t put;
-
-	do {
-		put = vm_errno(write(*(int *)argument, data, sizeof(data)));
-	} while (put > 0);
-	return put;
-}
-
-static long model_poll(void *argument)
-{
-	struct pollfd pollfd = { *(int *)argument, POLLIN | POLLOUT, 0 };
-	char data[64];
-
-	do {
-		if (poll(&pollfd, 1, vm_timeout_ms(VM_HANG_MS)) != 1)
-			return -ETIMEDOUT;
-		if (write(pollfd.fd, data, sizeof(data)) > 0)
-			(void)!read(pollfd.fd, data, sizeof(data));
-	} while (!(pollfd.revents & POLLHUP));
-	return pollfd.revents & POLLERR ? -ENODEV : -EBADMSG;
-}
-
-static long model_epoll(void *argument)
-{
-	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
-	int epoll = epoll_create1(0), fd = *(int *)argument;
-	long ret = -ENODEV;
-	char data[64];
-
-	epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
-	do {
-		if (epoll_wait(epoll, &event, 1,
-			       vm_timeout_ms(VM_HANG_MS)) != 1) {
-			ret = -ETIMEDOUT;
-			break;
-		}
-	} while (!(event.events & EPOLLHUP));
-	close(epoll);
-	(void)data;
-	return ret;
-}
-
-static long aio_until_error(int fd, bool write, size_t length)
-{
-	struct iocb request, *list = &request;
-	struct timespec limit = { vm_timeout_ms(VM_HANG_MS) / 1000, 0 };
-	io_context_t context = NULL;
-	struct io_event event;
-	long ret;
-	char *data = calloc(1, length);
-
-	ret = io_setup(1, &context);
-	while (ret >= 0) {
-		if (write)
-			io_prep_pwrite(&request, fd, data, length, 0);
-		else
-			io_prep_pread(&request, fd, data, length, 0);
-		ret = io_submit(context, 1, &list);
-		if (ret != 1)
-			break;
-		ret = io_getevents(context, 1, 1, &event, &limit) == 1 ?
-		      (long)event.res : -ETIMEDOUT;
-	}
-	io_destroy(context);
-	free(data);
-	return ret;
-}
-
-static long model_aio_read(void *argument)
-{
-	return aio_until_error(*(int *)argument, false, 64);
-}
-
-static long model_aio_worker_read(void *argument)
-{
-	return aio_until_error(*(int *)argument, false, AIO_WORKER_BYTES);
-}
-
-static long model_aio_write(void *argument)
-{
-	return aio_until_error(*(int *)argument, true, 1000);
-}
-
-static long model_uring(void *argument)
-{
-	struct __kernel_timespec limit = { vm_timeout_ms(VM_HANG_MS) / 1000, 0 };
-	struct io_uring_cqe *cqe;
-	struct io_uring ring;
-	char data[64];
-	long ret;
-
-	ret = io_uring_queue_init(2, &ring, 0);
-	if (ret)
-		return ret == -ENOSYS || ret == -EPERM ? -ENODEV : ret;
-	do {
-		io_uring_prep_read(io_uring_get_sqe(&ring), *(int *)argument,
-				   data, sizeof(data), -1);
-		io_uring_submit(&ring);
-		ret = io_uring_wait_cqe_timeout(&ring, &cqe, &limit);
-		if (ret)
-			break;
-		ret = cqe->res;
-		io_uring_cqe_seen(&ring, cqe);
-	} while (ret > 0);
-	io_uring_queue_exit(&ring);
-	return ret;
-}
-
-static long model_sigio(void *argument)
-{
-	struct timespec limit = { vm_timeout_ms(VM_HANG_MS) / 1000, 0 };
-	int fd = *(int *)argument, signo = SIGRTMIN + 4;
-	struct f_owner_ex owner = { F_OWNER_TID, gettid() };
-	siginfo_t info;
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, signo);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	fcntl(fd, F_SETSIG, signo);
-	fcntl(fd, F_SETOWN_EX, &owner);
-	fcntl(fd, F_SETFL, O_ASYNC);
-	/* It may have gone before anybody asked for a signal. */
-	while (!(vm_poll(fd, POLLIN) & POLLHUP))
-		if (sigtimedwait(&set, &info, &limit) < 0)
-			return -ETIMEDOUT;
-	return -ENODEV;
-}
-
-static const struct {
-	const char *name;
-	long (*function)(void *argument);
-} models[] = {
-	{ "read", model_read },
-	{ "write", model_write },
-	{ "poll", model_poll },
-	{ "epoll", model_epoll },
-	{ "sigio", model_sigio },
-	{ "aio read", model_aio_read },
-	{ "aio read by a worker", model_aio_worker_read },
-	{ "aio write", model_aio_write },
-	{ "io_uring", model_uring },
-};
-
-START_TEST(removal_raced_against_each_model)
-{
-	for (int round = 0; round < RACES; round++) {
-		struct vm_thread thread;
-		long ret;
-		int fd = make(O_RDWR);
-
-		if (round % 4 == 1)
-			vm_write(fd, "record", 6);
-		vm_spawn(&thread, models[_i].function, &fd);
-		for (volatile int spin = 0; spin < round % 50 * 100; spin++)
-			;
-		remove_it();
-		ret = vm_join(&thread);
-		ck_assert_msg(ret == -ENODEV, "%s: round %d ended with %ld",
-			      models[_i].name, round, ret);
-		close(fd);
-	}
-}
-END_TEST
-
-static long open_until_gone(void *argument)
-{
-	char path[40];
-	int fd;
-
-	snprintf(path, sizeof(path), "/dev/achan%u", *(uint32_t *)argument);
-	while ((fd = open(path, O_RDWR)) >= 0)
-		close(fd);
-	return -errno;
-}
-
-START_TEST(removal_raced_against_open_and_close)
-{
-	for (int round = 0; round < RACES; round++) {
-		struct vm_thread thread;
-		long ret;
-		int fd = make(O_RDWR);
-
-		vm_spawn(&thread, open_until_gone, &create.minor);
-		remove_it();
-		ret = vm_join(&thread);
-		ck_assert(ret == -ENODEV || ret == -ENOENT || ret == -ENXIO);
-		close(fd);
-	}
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("remove");
@@ -412,11 +195,5 @@ int main(void)
 	tcase_add_loop_test(tcase, parked_requests_end_with_enodev, 0, 2);
 	tcase_add_test(tcase, mixture_of_all_is_let_go);
 	tcase_add_test(tcase, second_remover_gets_enoent);
-
-	tcase = control_tcase(suite, "race");
-	tcase_set_timeout(tcase, vm_timeout_ms(180));
-	tcase_add_loop_test(tcase, removal_raced_against_each_model, 0,
-			    VM_ARRAY_SIZE(models));
-	tcase_add_test(tcase, removal_raced_against_open_and_close);
 	return vm_main(suite);
 }

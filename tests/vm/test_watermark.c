@@ -39,12 +39,16 @@ START_TEST(poll_says_in_at_the_mark)
 }
 END_TEST
 
+static long wait_in(void *argument)
+{
+	return vm_poll_wait(*(int *)argument, POLLIN);
+}
+
 START_TEST(poller_is_woken_at_the_mark_and_not_before)
 {
 	int fd = make(MARK, 0, O_RDWR);
 	struct achan_stats before, after;
 	struct vm_thread thread;
-	long wait_in(void *argument);
 
 	vm_spawn(&thread, wait_in, &fd);
 	vm_wait_sleeping(thread.tid);
@@ -59,11 +63,6 @@ START_TEST(poller_is_woken_at_the_mark_and_not_before)
 	ck_assert_uint_eq(control_file_stats(fd).wakeups, before.wakeups + 1);
 }
 END_TEST
-
-long wait_in(void *argument)
-{
-	return vm_poll_wait(*(int *)argument, POLLIN);
-}
 
 START_TEST(blocking_read_waits_for_the_mark)
 {
@@ -341,11 +340,18 @@ START_TEST(channel_goes_with_its_timer_on_its_way)
 }
 END_TEST
 
+static long write_many(void *argument)
+{
+	for (uint64_t i = 0; i < 2000; i++)
+		if (write(*(int *)argument, &i, sizeof(i)) != sizeof(i))
+			return -errno;
+	return 0;
+}
+
 START_TEST(every_record_arrives_however_it_is_moderated)
 {
 	int fd = make_moderate(1 + _i * 7, 100 + _i * 300, O_RDWR);
 	struct vm_thread thread;
-	long write_many(void *argument);
 
 	vm_spawn(&thread, write_many, &fd);
 	for (uint64_t i = 0; i < 2000; i++) {
@@ -358,14 +364,6 @@ START_TEST(every_record_arrives_however_it_is_moderated)
 	ck_assert_int_eq(vm_join(&thread), 0);
 }
 END_TEST
-
-long write_many(void *argument)
-{
-	for (uint64_t i = 0; i < 2000; i++)
-		if (write(*(int *)argument, &i, sizeof(i)) != sizeof(i))
-			return -errno;
-	return 0;
-}
 
 int main(void)
 {
