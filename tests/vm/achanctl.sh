@@ -18,6 +18,13 @@ expect() {
 	grep -q -F -e "$text" /tmp/said || fail "does not say '$text': $*"
 }
 
+# expect_as_nobody STATUS TEXT COMMAND...: the same without any privilege
+expect_as_nobody() {
+	status=$1 text=$2
+	shift 2
+	expect "$status" "$text" setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+}
+
 # make NAME OPTION...: a channel for one case, which cleans up behind itself
 make() {
 	name=$1
@@ -34,11 +41,7 @@ json() {
 	python3 -c "
 import json, sys
 it = json.loads(open(sys.argv[1]).read())
-assert $2, it" "$1"
-}
-
-as_nobody() {
-	setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+assert ($2), it" "$1"
 }
 
 # until_open CHANNEL: somebody has it open for reading

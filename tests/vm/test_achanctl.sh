@@ -260,24 +260,24 @@ monitor_lists_what_is_there() {
 # ------------------------------------------------------- who may what
 
 control_is_for_root() {
-	expect $permission "it is for root; use sudo" as_nobody achanctl create x
-	expect $permission "it is for root" as_nobody achanctl remove achan0
-	expect $permission "it is for root" as_nobody achanctl set --read-low 1 achan0
+	expect_as_nobody $permission "it is for root; use sudo" achanctl create x
+	expect_as_nobody $permission "it is for root" achanctl remove achan0
+	expect_as_nobody $permission "it is for root" achanctl set --read-low 1 achan0
 }
 
 everybody_can_list_and_monitor() {
-	expect 0 achan0 as_nobody achanctl list
-	expect 0 "next record" as_nobody achanctl info achan0
-	expect 0 "ring" as_nobody achanctl stats achan0
-	expect $timed_out "no event" as_nobody achanctl monitor --timeout 0.2
+	expect_as_nobody 0 achan0 achanctl list
+	expect_as_nobody 0 "next record" achanctl info achan0
+	expect_as_nobody 0 "ring" achanctl stats achan0
+	expect_as_nobody $timed_out "no event" achanctl monitor --timeout 0.2
 }
 
 node_of_another_owner_says_for_whom_it_is() {
 	make owned --node-mode 660
-	expect $permission "udev rule" as_nobody achanctl recv --timeout 1 "$node"
+	expect_as_nobody $permission "udev rule" achanctl recv --timeout 1 "$node"
 	chgrp 4 "$node"
 	echo 'fourth:x:4:' >>/etc/group
-	expect $permission "usermod -aG fourth" as_nobody achanctl recv "$node"
+	expect_as_nobody $permission "usermod -aG fourth" achanctl recv "$node"
 	sed -i '/^fourth:/d' /etc/group
 }
 

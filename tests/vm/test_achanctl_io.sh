@@ -164,6 +164,9 @@ send_says_what_it_cannot_read() {
 
 send_without_readers_says_so() {
 	make lonely --hangup fifo
+	# One that has come and gone: before the first, a writer may go ahead.
+	exec 3<"$node"
+	exec 3<&-
 	expect 1 "nobody reads from lonely" achanctl send --text x lonely
 }
 
@@ -181,16 +184,33 @@ pipe_carries_records_whole() {
 
 pipe_carries_both_ways() {
 	make west --peer west-end
-	achanctl create --peer east-end east
+	far=$(achanctl create --peer east-end east | head -n 1)
 	limited achanctl pipe --both --count 2 west-end east-end &
 	pipe=$!
-	achanctl send --text eastward west
-	[ "$(limited achanctl recv --bytes 8 east)" = eastward ]
-	achanctl send --text back east
-	[ "$(limited achanctl recv --bytes 4 west)" = back ]
+	# Held open: an end that closes is a hangup for the pipe.
+	exec 3<>"$node" 4<>"$far"
+	echo eastward >&3
+	read -r line <&4
+	[ "$line" = eastward ]
+	echo back >&4
+	read -r line <&3
+	[ "$line" = back ]
 	wait $pipe
 	achanctl remove east
+}
+
+pipe_waits_no_longer_than_told() {
 	expect $timed_out "nothing moved" achanctl pipe --timeout 0.2 achan0 achan2
+}
+
+pipe_ends_with_what_it_reads_from() {
+	make source --hangup fifo
+	limited achanctl pipe source achan0 &
+	pipe=$!
+	until_open source
+	achanctl send --text all source
+	wait $pipe
+	[ "$(limited achanctl recv --bytes 3 achan0)" = all ]
 }
 
 run_case recv_blocking_carries_a_stream recv_blocking_carries_messages \
@@ -203,5 +223,6 @@ run_case recv_blocking_carries_a_stream recv_blocking_carries_messages \
 	recv_hexdump_is_hexadecimal recv_writes_to_a_file recv_names_a_record_too_large \
 	recv_tells_of_records_missed send_names_a_message_too_large send_gives_up_in_time \
 	send_says_what_it_cannot_read send_without_readers_says_so \
-	pipe_carries_records_whole pipe_carries_both_ways
+	pipe_carries_records_whole pipe_carries_both_ways \
+	pipe_waits_no_longer_than_told pipe_ends_with_what_it_reads_from
 finish_tap
