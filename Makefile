@@ -26,8 +26,8 @@ guest_newest	:= --memory=1024 --slow=4
 # The guest's programs, in the order in which they run. The last ones take long, or
 # unload the module of the others. Random operations say most on a kernel that
 # checks: the others run them when they are asked for, by T=torture.
-last_tests := test_tools.sh test_achanctl.sh test_fail_nth test_torture test_removal \
-	test_module.sh
+last_tests := test_tools.sh test_achanctl.sh test_achanctl_io.sh test_fail_nth test_torture \
+	test_removal test_module.sh
 all_tests := $(filter-out $(last_tests),$(patsubst tests/vm/%.c,%,$(sort \
 	$(wildcard tests/vm/test_*.c)))) $(last_tests)
 built_tests = $(if $(T),$(chosen_tests),$(all_tests))
@@ -131,7 +131,11 @@ install uninstall:
 library:
 	@$(MAKE) -s -C userspace O=$(build)/userspace $(gcov_userspace) lib
 
-tests: library $(if $(filter test_examples test_achanctl.sh,$(built_tests)),userspace)
+achanctl:
+	@$(MAKE) -s -C userspace O=$(build)/userspace $(gcov_userspace) achanctl
+
+tests: library $(if $(filter test_achanctl%,$(built_tests)),achanctl) \
+		$(if $(filter test_examples,$(built_tests)),userspace)
 	@$(MAKE) -s -C tests/vm O=$(build)/tests/vm U=$(build)/userspace $(gcov_tests) \
 		$(filter-out %.sh,$(built_tests))
 
@@ -164,7 +168,8 @@ $(build)/tests-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests
 		$(if $(filter test_examples,$(vm_tests)),$(examples_in_guest)) \
 		$(if $(filter %.sh,$(vm_tests)),$(shell_in_guest)) \
 		$(if $(filter test_tools.sh,$(vm_tests)),$(tools_in_guest)) \
-		$(if $(filter test_achanctl.sh,$(vm_tests)),$(achanctl_in_guest) \
+		$(if $(filter test_achanctl%,$(vm_tests)),$(achanctl_in_guest) \
+			tests/vm/achanctl.sh=/tests/vm/achanctl.sh \
 			/bin/bash=/bin/bash /usr/bin/setpriv=/usr/bin/ \
 			--python=json)
 

@@ -1,62 +1,11 @@
 #!/usr/bin/dash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# achanctl on the real module: every command, every model, every error with its
-# status and what it says.
+# achanctl on the real module: channels made, changed, watched and removed; every
+# error with its status and what it says.
 
 . /tests/vm/tap.sh
-
-nobody=65534
-data=/bin/busybox
-
-# The statuses of achanctl(8).
-usage=2
-no_module=3
-permission=4
-no_channel=6
-exists=7
-timed_out=9
-
-# expect STATUS TEXT COMMAND...: ends with it and says it, on either output
-expect() {
-	wanted=$1 text=$2
-	shift 2
-	status=0
-	limited "$@" >/tmp/said 2>&1 || status=$?
-	cat /tmp/said
-	[ "$status" = "$wanted" ] || fail "status $status, not $wanted: $*"
-	grep -q -F -e "$text" /tmp/said || fail "does not say '$text': $*"
-}
-
-# make NAME OPTION...: a channel for one case, which cleans up behind itself
-make() {
-	name=$1
-	shift
-	achanctl remove "$name" 2>/dev/null || true
-	achanctl create "$@" "$name"
-	node=/dev/$(basename "$(grep -l -x -F "$name" /sys/class/achan/*/name | xargs dirname)")
-	trap 'achanctl remove "$name" 2>/dev/null || true' EXIT
-	[ -c "$node" ] || fail "there is no $node"
-}
-
-# json FILE EXPRESSION: true of what is in it, "it" in python
-json() {
-	python3 -c "
-import json, sys
-it = json.loads(open(sys.argv[1]).read())
-assert $2, it" "$1"
-}
-
-as_nobody() {
-	setpriv --reuid=$nobody --regid=$nobody --clear-groups "$@"
-}
-
-# until_open CHANNEL: somebody has it open for reading
-until_open() {
-	until [ "$(achanctl stats --json "$1" | grep -c '"readers": 0')" = 0 ]; do
-		sleep 0.1
-	done
-}
+. /tests/vm/achanctl.sh
 
 # ---------------------------------------------------------------- list
 
@@ -79,9 +28,8 @@ list_shows_those_named() {
 list_json_is_json() {
 	make listed --mode message
 	achanctl list --json >/tmp/json
-	json /tmp/json "len(it) >= 5"
-	json /tmp/json "[c for c in it if c['name'] == 'listed'][0]['config']['mode'] == 'message'"
-	json /tmp/json "[c for c in it if c['name'] == 'achan0'][0]['minor'] == 0"
+	json /tmp/json "(lambda by: len(by) >= 5 and by['achan0']['minor'] == 0 and
+		by['listed']['config']['mode'] == 'message')({c['name']: c for c in it})"
 }
 
 # -------------------------------------------------------------- create
@@ -216,10 +164,9 @@ set_changes_what_is_named() {
 	achanctl set --moderate-usecs 100 changed
 	achanctl info --json changed >/tmp/json
 	cat /tmp/json
-	json /tmp/json "it['config']['overflow'] == 'overwrite'"
-	json /tmp/json "it['config']['read_low'] == 10"
-	json /tmp/json "it['config']['moderate_usecs'] == 100"
-	json /tmp/json "it['config']['timestamps']"
+	json /tmp/json "it['config']['overflow'] == 'overwrite' and
+		it['config']['read_low'] == 10 and it['config']['timestamps'] and
+		it['config']['moderate_usecs'] == 100"
 	expect $usage "cannot change changed" achanctl set --read-low 1G changed
 	expect $usage "nothing to change" achanctl set changed
 	expect $no_channel "no channel nowhere" achanctl set --read-low 1 nowhere
@@ -234,10 +181,8 @@ stats_count_what_passed() {
 	limited achanctl recv --count 1 counted >/dev/null
 	achanctl stats --json counted >/tmp/json
 	cat /tmp/json
-	json /tmp/json "it[0]['stats']['records_in'] == 2"
-	json /tmp/json "it[0]['stats']['bytes_in'] == 8"
-	json /tmp/json "it[0]['stats']['records_out'] == 1"
-	json /tmp/json "it[0]['stats']['bytes'] == 3"
+	json /tmp/json "(lambda s: s['records_in'] == 2 and s['bytes_in'] == 8 and
+		s['records_out'] == 1 and s['bytes'] == 3)(it[0]['stats'])"
 	achanctl stats counted >/tmp/stats
 	cat /tmp/stats
 	grep -q '^counted (achan' /tmp/stats
@@ -312,211 +257,27 @@ monitor_lists_what_is_there() {
 	expect $timed_out "no event came" achanctl monitor --timeout 0.2
 }
 
-# ------------------------------------------------------ send and recv
-
-sum() {
-	sha256sum | cut -d ' ' -f 1
-}
-
-# carry MODE MODEL OPTION...: half a megabyte, whole and in order
-carry() {
-	mode=$1 model=$2
-	shift 2
-	make carried --mode "$mode"
-	head -c 500000 $data >/tmp/sent
-	limited achanctl recv --model "$model" --bytes 500000 "$@" carried \
-		>/tmp/received &
-	reader=$!
-	limited achanctl send carried /tmp/sent
-	wait $reader
-	[ "$(sum </tmp/received)" = "$(sum </tmp/sent)" ]
-}
-
-recv_blocking_carries_a_stream() { carry stream blocking; }
-recv_blocking_carries_messages() { carry message blocking; }
-recv_poll_carries_a_stream() { carry stream poll; }
-recv_poll_carries_messages() { carry message poll; }
-recv_sigio_carries_a_stream() { carry stream sigio; }
-recv_sigio_carries_messages() { carry message sigio; }
-recv_aio_carries_a_stream() { carry stream aio; }
-recv_aio_carries_messages() { carry message aio; }
-recv_uring_carries_a_stream() { carry stream uring; }
-recv_uring_carries_messages() { carry message uring; }
-recv_aio_keeps_the_order_at_depth() {
-	make deep --mode message
-	limited achanctl recv --model aio --depth 16 --count 200 deep >/tmp/received &
-	reader=$!
-	seq 200 | limited achanctl send --lines deep
-	wait $reader
-	seq 200 | cmp - /tmp/received
-}
-
-recv_waits_no_longer_than_told() {
-	make silent
-	for model in blocking poll sigio aio uring; do
-		expect $timed_out "nothing came from silent" \
-			achanctl recv --model $model --timeout 0.3 silent
-	done
-}
-
-recv_takes_no_more_than_count() {
-	for model in blocking poll sigio aio uring; do
-		make few --mode message
-		seq 5 | achanctl send --lines few
-		[ "$(limited achanctl recv --model $model --count 2 few | wc -l)" = 2 ]
-		achanctl stats --json few >/tmp/json
-		json /tmp/json "it[0]['stats']['records_out'] == 2"
-		achanctl remove few
-	done
-}
-
-recv_ends_with_a_fifos_last_writer() {
-	for model in blocking poll sigio aio uring; do
-		make ending --hangup fifo
-		limited achanctl recv --model $model ending >/tmp/received &
-		reader=$!
-		until_open ending
-		achanctl send --text all ending
-		wait $reader
-		[ "$(cat /tmp/received)" = all ]
-		achanctl remove ending
-	done
-}
-
-recv_framed_shows_number_and_length() {
-	make numbered --mode message
-	printf 'one\ntwo\n' | achanctl send --lines numbered
-	limited achanctl recv --framed --count 2 numbered >/tmp/received
-	cat /tmp/received
-	printf 'record 0, 4 bytes\none\nrecord 1, 4 bytes\ntwo\n' | cmp - /tmp/received
-}
-
-recv_timestamps_ascend() {
-	make timed --mode message
-	printf 'one\ntwo\n' | achanctl send --lines timed
-	limited achanctl recv --timestamps --count 2 timed >/tmp/received
-	cat /tmp/received
-	sed -n 's/^record.*time \([0-9.]*\),.*/\1/p' /tmp/received >/tmp/times
-	[ "$(wc -l </tmp/times)" = 2 ]
-	sort -n -c /tmp/times
-	achanctl set --timestamps off timed
-	achanctl send --text x timed
-	limited achanctl recv --timestamps --count 1 timed | grep -q 'time none'
-}
-
-recv_hexdump_is_hexadecimal() {
-	make hexed
-	achanctl send --text 'hello, channel 7' hexed
-	limited achanctl recv --hexdump --count 1 hexed >/tmp/received
-	cat /tmp/received
-	grep -q '^00000000  68 65 6c 6c 6f 2c 20 63  68 61 .*|hello, channel 7|$' /tmp/received
-}
-
-recv_writes_to_a_file() {
-	make filed
-	achanctl send --text abc filed
-	limited achanctl recv --bytes 3 --output /tmp/filed filed
-	[ "$(cat /tmp/filed)" = abc ]
-	expect 1 "cannot write /nowhere/x" achanctl recv --output /nowhere/x filed
-	achanctl send --text abc filed
-	expect 1 "cannot write" sh -c 'achanctl recv --bytes 3 filed >/dev/full'
-}
-
-recv_names_a_record_too_large() {
-	make large --mode message
-	achanctl send --text 0123456789 large
-	for model in blocking poll sigio aio uring; do
-		expect 1 "larger than 4 bytes" achanctl recv --model $model --size 4 large
-	done
-	limited achanctl recv --count 1 large | grep -q 0123456789
-}
-
-recv_tells_of_records_missed() {
-	make gappy --mode message --delivery broadcast --overflow drop --ring-bytes 8K
-	limited achanctl recv --framed --timeout 3 gappy >/tmp/received 2>/tmp/err &
-	reader=$!
-	until_open gappy
-	# Not the shell and not timeout, which wait for it.
-	pkill -STOP -f '^achanctl recv --framed --timeout 3 gappy'
-	seq 2000 | achanctl send --lines gappy
-	pkill -CONT -f '^achanctl recv --framed --timeout 3 gappy'
-	sleep 1
-	achanctl send --text last gappy
-	wait $reader || true
-	cat /tmp/err
-	grep -q 'records before [0-9]* were missed' /tmp/err
-	grep -q last /tmp/received
-}
-
-send_names_a_message_too_large() {
-	make small --mode message --ring-bytes 8K
-	expect 1 "cannot be had by small: it takes 8168 at the most" \
-		achanctl send --size 9000 small $data
-}
-
-send_gives_up_in_time() {
-	make full --ring-bytes 8K
-	expect $timed_out "full had no room" achanctl send --timeout 0.3 full $data
-}
-
-send_says_what_it_cannot_read() {
-	make unread
-	expect 1 "cannot read /nowhere/x" achanctl send unread /nowhere/x
-	expect 1 "cannot read" achanctl send unread /tmp
-}
-
-send_without_readers_says_so() {
-	make lonely --hangup fifo
-	expect 1 "nobody reads from lonely" achanctl send --text x lonely
-}
-
-pipe_carries_records_whole() {
-	make from --mode message
-	achanctl create --mode message to
-	seq 50 | achanctl send --lines from
-	limited achanctl pipe --count 50 from to
-	limited achanctl recv --framed --timeout 1 to >/tmp/received || true
-	achanctl remove to
-	[ "$(grep -c '^record ' /tmp/received)" = 50 ]
-	grep -v '^record ' /tmp/received >/tmp/lines
-	seq 50 | cmp - /tmp/lines
-}
-
-pipe_carries_both_ways() {
-	make west --peer west-end
-	achanctl create --peer east-end east
-	limited achanctl pipe --both --count 2 west-end east-end &
-	pipe=$!
-	achanctl send --text eastward west
-	[ "$(limited achanctl recv --bytes 8 east)" = eastward ]
-	achanctl send --text back east
-	[ "$(limited achanctl recv --bytes 4 west)" = back ]
-	wait $pipe
-	achanctl remove east
-	expect $timed_out "nothing moved" achanctl pipe --timeout 0.2 achan0 achan2
-}
-
 # ------------------------------------------------------- who may what
 
 control_is_for_root() {
-	expect $permission "it is for root; use sudo" as_nobody achanctl create x
-	expect $permission "it is for root" as_nobody achanctl remove achan0
-	expect $permission "it is for root" as_nobody achanctl set --read-low 1 achan0
+	expect_as_nobody $permission "it is for root; use sudo" achanctl create x
+	expect_as_nobody $permission "it is for root" achanctl remove achan0
+	expect_as_nobody $permission "it is for root" achanctl set --read-low 1 achan0
 }
 
 everybody_can_list_and_monitor() {
-	expect 0 achan0 as_nobody achanctl list
-	expect 0 "next record" as_nobody achanctl info achan0
-	expect 0 "ring" as_nobody achanctl stats achan0
-	expect $timed_out "no event" as_nobody achanctl monitor --timeout 0.2
+	expect_as_nobody 0 achan0 achanctl list
+	expect_as_nobody 0 "next record" achanctl info achan0
+	expect_as_nobody 0 "ring" achanctl stats achan0
+	expect_as_nobody $timed_out "no event" achanctl monitor --timeout 0.2
 }
 
 node_of_another_owner_says_for_whom_it_is() {
 	make owned --node-mode 660
-	expect $permission "udev rule" as_nobody achanctl recv --timeout 1 "$node"
+	expect_as_nobody $permission "udev rule" achanctl recv --timeout 1 "$node"
 	chgrp 4 "$node"
 	echo 'fourth:x:4:' >>/etc/group
-	expect $permission "usermod -aG fourth" as_nobody achanctl recv "$node"
+	expect_as_nobody $permission "usermod -aG fourth" achanctl recv "$node"
 	sed -i '/^fourth:/d' /etc/group
 }
 
@@ -581,36 +342,20 @@ reload() {
 	lsmod | grep -q '^achan ' || insmod /lib/achan.ko $ACHAN_PARAMETERS
 }
 
-run_case list_has_a_line_for_each_channel list_shows_those_named \
-	list_json_is_json create_prints_the_node \
-	create_without_a_name_takes_the_nodes create_takes_all_options \
-	create_of_a_pair_prints_both_nodes create_refuses_a_name_taken \
-	create_refuses_odd_names create_refuses_sizes_that_cannot_be \
-	create_refuses_what_does_not_go_together \
+run_case list_has_a_line_for_each_channel list_shows_those_named list_json_is_json \
+	create_prints_the_node create_without_a_name_takes_the_nodes \
+	create_takes_all_options create_of_a_pair_prints_both_nodes \
+	create_refuses_a_name_taken create_refuses_odd_names \
+	create_refuses_sizes_that_cannot_be create_refuses_what_does_not_go_together \
 	create_refuses_words_it_does_not_know remove_takes_the_node_away \
-	remove_goes_on_after_one_that_is_not_there \
-	remove_takes_the_other_one_of_a_pair \
-	remove_ends_a_reader_after_what_is_left info_tells_all \
-	set_changes_what_is_named stats_count_what_passed stats_watch_has_rates \
+	remove_goes_on_after_one_that_is_not_there remove_takes_the_other_one_of_a_pair \
+	remove_ends_a_reader_after_what_is_left info_tells_all set_changes_what_is_named \
+	stats_count_what_passed stats_watch_has_rates \
 	stats_of_one_that_is_removed_meanwhile_ends monitor_tells_what_happens \
-	monitor_json_is_json monitor_lists_what_is_there \
-	recv_blocking_carries_a_stream recv_blocking_carries_messages \
-	recv_poll_carries_a_stream recv_poll_carries_messages \
-	recv_sigio_carries_a_stream recv_sigio_carries_messages \
-	recv_aio_carries_a_stream recv_aio_carries_messages \
-	recv_uring_carries_a_stream recv_uring_carries_messages \
-	recv_aio_keeps_the_order_at_depth recv_waits_no_longer_than_told \
-	recv_takes_no_more_than_count recv_ends_with_a_fifos_last_writer \
-	recv_framed_shows_number_and_length recv_timestamps_ascend \
-	recv_hexdump_is_hexadecimal recv_writes_to_a_file \
-	recv_names_a_record_too_large recv_tells_of_records_missed \
-	send_names_a_message_too_large send_gives_up_in_time \
-	send_says_what_it_cannot_read send_without_readers_says_so \
-	pipe_carries_records_whole pipe_carries_both_ways control_is_for_root \
+	monitor_json_is_json monitor_lists_what_is_there control_is_for_root \
 	everybody_can_list_and_monitor node_of_another_owner_says_for_whom_it_is \
-	path_of_something_else_is_no_channel \
-	completion_knows_commands_values_and_channels version_names_the_driver \
-	without_the_module_it_says_what_to_do
+	path_of_something_else_is_no_channel completion_knows_commands_values_and_channels \
+	version_names_the_driver without_the_module_it_says_what_to_do
 reload
 run_case monitor_ends_when_the_module_goes
 reload

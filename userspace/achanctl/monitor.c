@@ -46,11 +46,13 @@ static void print_text(const struct achan_monitor_event *event)
 	char time[TEXT_SIZE], label[TEXT_SIZE];
 	const struct achan_stats *stats = &event->channel.stats;
 
-	printf("%20s  %-8s", event->timestamp ?
-	       format_time(event->timestamp, time) : "-",
-	       word_of(event_words, event->event));
+	printf("%20s  ", event->timestamp ?
+	       format_time(event->timestamp, time) : "-");
 	if (about_channel(event))
-		printf("  %s", channel_label(&event->channel, label));
+		printf("%-8s  %s", word_of(event_words, event->event),
+		       channel_label(&event->channel, label));
+	else
+		fputs(word_of(event_words, event->event), stdout);
 	if (event->event == ACHAN_EVENT_OVERFLOW)
 		printf("  %" PRIu64 " records lost so far", (uint64_t)stats->lost);
 	if (event->event == ACHAN_MONITOR_RESYNC && event->missed)

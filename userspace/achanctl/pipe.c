@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
-#include <signal.h>
 
 #define STREAM_SIZE	65536
 
@@ -252,7 +251,6 @@ static enum status run(int argc, char **argv)
 	if (argc - optind != 2)
 		return fail_usage(&command_pipe, "two channels are needed, not "
 				  "%d", argc - optind);
-	signal(SIGPIPE, SIG_IGN);
 	return connect_ends(&plan, argv + optind);
 }
 

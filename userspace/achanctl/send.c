@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <getopt.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -232,8 +231,6 @@ static enum status run(int argc, char **argv)
 		return fail_usage(&command_send, "which channel?");
 	if (sender.text && argc - optind > 1)
 		return fail_usage(&command_send, "either --text or files");
-	/* Told by an error, with the channel's name. */
-	signal(SIGPIPE, SIG_IGN);
 	return send_to(&sender, argc - optind, argv + optind);
 }
 
