@@ -383,13 +383,13 @@ static void race_reads(enum vm_channel channel, unsigned int rounds,
 
 START_TEST(cancel_raced_against_completion_gives_one_completion_each)
 {
-	race_reads(both[_i], RACES, 8);
+	race_reads(both[_i], vm_repeat(RACES), 8);
 }
 END_TEST
 
 START_TEST(cancel_raced_against_a_worker_gives_one_completion_each)
 {
-	race_reads(both[_i], SLOW_RACES, AIO_WORKER_BYTES);
+	race_reads(both[_i], vm_repeat(SLOW_RACES), AIO_WORKER_BYTES);
 }
 END_TEST
 
@@ -472,7 +472,7 @@ static void race_batch(io_context_t context, struct racer *racer)
 
 START_TEST(cancels_raced_against_a_flow_of_records_lose_nothing)
 {
-	struct racer racer = { .rounds = RACES / BATCH };
+	struct racer racer = { .rounds = vm_repeat(RACES / BATCH) };
 	io_context_t context = aio_context(BATCH);
 	unsigned int round;
 
@@ -487,7 +487,7 @@ END_TEST
 
 START_TEST(io_destroy_raced_against_a_flow_of_records_loses_nothing)
 {
-	struct racer racer = { .rounds = 20 };
+	struct racer racer = { .rounds = vm_repeat(20) };
 	static struct iocb requests[BATCH];
 	static uint64_t buffers[BATCH];
 	unsigned int round;
@@ -566,7 +566,7 @@ static bool race_one_write(io_context_t context, struct racer *racer)
 
 START_TEST(cancel_raced_against_room_gives_one_completion_each)
 {
-	struct racer racer = { .rounds = SLOW_RACES };
+	struct racer racer = { .rounds = vm_repeat(SLOW_RACES) };
 	io_context_t context = aio_context(1);
 	unsigned int round, cancelled = 0;
 
