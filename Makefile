@@ -103,7 +103,7 @@ define build_module
 	@mkdir -p $(1)
 	@find $(1) -xtype l -delete
 	@cp -rsf $(CURDIR)/Kbuild $(CURDIR)/drivers $(CURDIR)/include $(1)
-	@$(MAKE) -s -C $(2) M=$(1) $(3)
+	@+$(MAKE) -s -C $(2) M=$(1) $(3)
 endef
 
 # Type information takes a program that few have; the module works without.

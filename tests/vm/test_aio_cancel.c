@@ -383,13 +383,63 @@ static void race_reads(enum vm_channel channel, unsigned int rounds,
 
 START_TEST(cancel_raced_against_completion_gives_one_completion_each)
 {
-	race_reads(both[_i], RACES, 8);
+	race_reads(both[_i], vm_repeat(RACES), 8);
 }
 END_TEST
 
 START_TEST(cancel_raced_against_a_worker_gives_one_completion_each)
 {
-	race_reads(both[_i], SLOW_RACES, AIO_WORKER_BYTES);
+	race_reads(both[_i], vm_repeat(SLOW_RACES), AIO_WORKER_BYTES);
+}
+END_TEST
+
+/* Cancels what another thread submits, as early as it can be found. */
+struct hunter {
+	io_context_t context;
+	struct iocb request;
+	bool stop;
+};
+
+static long hunt(void *argument)
+{
+	struct hunter *hunter = argument;
+
+	while (!__atomic_load_n(&hunter->stop, __ATOMIC_RELAXED))
+		aio_cancel_request(hunter->context, &hunter->request);
+	return 0;
+}
+
+/*
+ * io_cancel() finds a request before it is parked, which then must not park. The
+ * driver counts only those as cancelled that had parked.
+ */
+START_TEST(cancel_raced_against_submission_gives_one_completion_each)
+{
+	struct hunter hunter = { .context = aio_context(1) };
+	int fd = vm_open(both[_i], O_RDWR | O_NONBLOCK);
+	uint64_t cancelled = vm_info(fd).cancelled;
+	unsigned int rounds = vm_repeat(RACES), round, early = 0;
+	struct vm_thread thread;
+	char got[8];
+
+	vm_spawn(&thread, hunt, &hunter);
+	for (round = 1; round <= rounds && early < SLOW_RACES / 10; round++) {
+		io_prep_pread(&hunter.request, fd, got, sizeof(got), 0);
+		aio_submit(hunter.context, &hunter.request);
+		ck_assert_int_eq(aio_result(hunter.context, &hunter.request),
+				 -ECANCELED);
+		ck_assert(aio_idle(hunter.context));
+		early = round - (vm_info(fd).cancelled - cancelled);
+	}
+	__atomic_store_n(&hunter.stop, true, __ATOMIC_RELAXED);
+	ck_assert_int_eq(vm_join(&thread), 0);
+	printf("# %u of %u reads were cancelled before they parked\n", early,
+	       round - 1);
+	aio_wait_unparked(fd);
+	vm_write(fd, "next", 4);
+	ck_assert_int_eq(vm_errno(read(fd, got, sizeof(got))), 4);
+	if (!early)
+		vm_skip("no cancel came before the parking in %u rounds", round - 1);
 }
 END_TEST
 
@@ -472,7 +522,7 @@ static void race_batch(io_context_t context, struct racer *racer)
 
 START_TEST(cancels_raced_against_a_flow_of_records_lose_nothing)
 {
-	struct racer racer = { .rounds = RACES / BATCH };
+	struct racer racer = { .rounds = vm_repeat(RACES / BATCH) };
 	io_context_t context = aio_context(BATCH);
 	unsigned int round;
 
@@ -487,7 +537,7 @@ END_TEST
 
 START_TEST(io_destroy_raced_against_a_flow_of_records_loses_nothing)
 {
-	struct racer racer = { .rounds = 20 };
+	struct racer racer = { .rounds = vm_repeat(20) };
 	static struct iocb requests[BATCH];
 	static uint64_t buffers[BATCH];
 	unsigned int round;
@@ -566,7 +616,7 @@ static bool race_one_write(io_context_t context, struct racer *racer)
 
 START_TEST(cancel_raced_against_room_gives_one_completion_each)
 {
-	struct racer racer = { .rounds = SLOW_RACES };
+	struct racer racer = { .rounds = vm_repeat(SLOW_RACES) };
 	io_context_t context = aio_context(1);
 	unsigned int round, cancelled = 0;
 
@@ -895,6 +945,7 @@ static void add_race_cases(Suite *suite)
 
 	add_both(tcase, cancel_raced_against_completion_gives_one_completion_each);
 	add_both(tcase, cancel_raced_against_a_worker_gives_one_completion_each);
+	add_both(tcase, cancel_raced_against_submission_gives_one_completion_each);
 	add_both(tcase, cancels_raced_against_a_flow_of_records_lose_nothing);
 	add_both(tcase,
 		 io_destroy_raced_against_a_flow_of_records_loses_nothing);

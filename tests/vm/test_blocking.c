@@ -661,10 +661,10 @@ START_TEST(wake_up_of_an_interrupted_reader_goes_to_the_next)
 		{ fd, got[0], 8 }, { fd, got[1], 8 }
 	};
 	struct vm_thread readers[2];
-	int round, i, taken;
+	int rounds = vm_repeat(200), round, i, taken;
 
 	vm_count_signal(SIGUSR1, 0);
-	for (round = 0; round < 200; round++) {
+	for (round = 0; round < rounds; round++) {
 		for (i = 0; i < 2; i++) {
 			vm_spawn(&readers[i], vm_read_thread, &transfers[i]);
 			vm_wait_sleeping(readers[i].tid);
@@ -693,9 +693,9 @@ struct ping_pong {
 static int answer(void *argument)
 {
 	struct ping_pong *channels = argument;
-	uint32_t round, got;
+	uint32_t rounds = vm_repeat(ROUNDS), round, got;
 
-	for (round = 0; round < ROUNDS; round++) {
+	for (round = 0; round < rounds; round++) {
 		if (read(channels->in, &got, sizeof(got)) != sizeof(got) ||
 		    got != round)
 			return 1;
@@ -712,9 +712,9 @@ START_TEST(ping_pong_of_two_processes_never_stops)
 	int back = vm_open(_i ? VM_MESSAGE_SMALL : VM_STREAM_SMALL, O_RDWR);
 	struct ping_pong channels = { there, back };
 	pid_t pid = vm_fork(answer, &channels);
-	uint32_t round, got;
+	uint32_t rounds = vm_repeat(ROUNDS), round, got;
 
-	for (round = 0; round < ROUNDS; round++) {
+	for (round = 0; round < rounds; round++) {
 		vm_write(there, &round, sizeof(round));
 		vm_read(back, &got, sizeof(got));
 		ck_assert_int_eq(got, round);

@@ -334,7 +334,7 @@ START_TEST(close_raced_against_a_reader_that_goes_to_sleep)
 
 	make(_i, &reader, NULL, 0);
 	transfer.fd = reader;
-	for (int i = 0; i < RACES; i++) {
+	for (int i = 0; i < (int)vm_repeat(RACES); i++) {
 		struct vm_thread thread;
 
 		writer = open_writer(_i);
@@ -361,7 +361,7 @@ START_TEST(close_raced_against_a_request_that_parks)
 	char byte;
 
 	make(_i, &reader, NULL, 0);
-	for (int i = 0; i < RACES; i++) {
+	for (int i = 0; i < (int)vm_repeat(RACES); i++) {
 		struct vm_thread thread;
 		struct iocb request;
 
@@ -382,7 +382,7 @@ static long open_and_close(void *argument)
 {
 	int kind = *(int *)argument;
 
-	for (int i = 0; i < RACES; i++)
+	for (int i = 0; i < (int)vm_repeat(RACES); i++)
 		close(open_writer(kind));
 	return 0;
 }

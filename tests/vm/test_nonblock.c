@@ -367,11 +367,11 @@ START_TEST(reader_in_a_crowd_does_not_wait_for_the_next_record)
 	struct vm_thread threads[CROWD];
 	char *data = calloc(1, CROWD_BYTES);
 	bool stuck = false;
-	int i, round;
+	int rounds = vm_repeat(CROWD_ROUNDS), i, round;
 
 	for (i = 0; i < CROWD; i++)
 		vm_spawn(&threads[i], read_in_a_crowd, &crowd.reads[i]);
-	for (round = 0; round < CROWD_ROUNDS && !stuck; round++) {
+	for (round = 0; round < rounds && !stuck; round++) {
 		vm_write(fd, data, CROWD_BYTES);
 		stuck = !counts(&crowd.taken, round);
 		for (i = 0; i < CROWD && !stuck; i++) {

@@ -106,14 +106,14 @@ static long echo(void *argument)
 	return vm_errno(got);
 }
 
-START_TEST(ten_thousand_round_trips)
+START_TEST(thousands_of_round_trips)
 {
 	struct vm_thread thread;
 	int one, other;
 
 	make(ACHAN_MODE_MESSAGE, &one, &other, 0);
 	vm_spawn(&thread, echo, &other);
-	for (uint64_t i = 0; i < 10000; i++) {
+	for (uint64_t i = 0; i < vm_repeat(10000); i++) {
 		uint64_t back = ~i;
 
 		vm_write(one, &i, sizeof(i));
@@ -185,7 +185,7 @@ int main(void)
 			    ACHAN_MODE_STREAM, ACHAN_MODE_MESSAGE + 1);
 	tcase_add_test(tcase,
 		       parked_reads_and_writes_are_served_by_the_other_side);
-	tcase_add_test(tcase, ten_thousand_round_trips);
+	tcase_add_test(tcase, thousands_of_round_trips);
 	tcase_add_loop_test(tcase, removing_one_removes_both, 0, 2);
 	tcase_add_test(tcase, each_side_counts_what_it_did);
 	return vm_main(suite);

@@ -73,7 +73,7 @@ struct member {
 };
 
 /* How many each producer writes. */
-static uint32_t records = RECORDS;
+static uint32_t records;
 
 /* How often each record was read. */
 static unsigned char seen[PRODUCERS][RECORDS];
@@ -558,6 +558,7 @@ static void stress(enum vm_channel channel, size_t first, size_t count,
 
 START_TEST(all_models_together_read_every_record_once)
 {
+	records = vm_repeat(RECORDS);
 	stress(_i, 0, CONSUMERS, NULL);
 }
 END_TEST
@@ -567,6 +568,7 @@ static const enum vm_channel small[] = { VM_STREAM_SMALL, VM_MESSAGE_SMALL };
 
 START_TEST(one_consumer_reads_every_record_in_order)
 {
+	records = vm_repeat(RECORDS);
 	stress(small[_i % 2], _i / 2, 1, NULL);
 }
 END_TEST
@@ -575,7 +577,7 @@ END_TEST
 START_TEST(one_consumer_reads_every_record_around_those_given_up)
 {
 	/* Emulated processors take their time over each change of a mapping. */
-	records = RECORDS / 8;
+	records = vm_repeat(RECORDS / 8);
 	stress(small[_i % 2], _i / 2, 1, produce_absent);
 }
 END_TEST

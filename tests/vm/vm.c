@@ -16,12 +16,23 @@
 
 volatile sig_atomic_t vm_signals;
 
+static int factor(const char *name)
+{
+	const char *value = getenv(name);
+	int factor = value ? atoi(value) : 1;
+
+	return factor > 0 ? factor : 1;
+}
+
 static int timeout_scale(void)
 {
-	const char *value = getenv("ACHAN_TIMEOUT_SCALE");
-	int scale = value ? atoi(value) : 1;
+	return factor("ACHAN_TIMEOUT_SCALE");
+}
 
-	return scale > 0 ? scale : 1;
+unsigned int vm_repeat(unsigned int times)
+{
+	times /= factor("ACHAN_SLOW");
+	return times ? times : 1;
 }
 
 static int run_suite(Suite *suite)

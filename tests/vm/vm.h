@@ -113,6 +113,12 @@ int vm_timeout_ms(int base);
 void vm_sleep_ms(int milliseconds);
 
 /*
+ * How often to do what is done @times for chance's sake alone: less often on a
+ * kernel that is slow because it checks each step.
+ */
+unsigned int vm_repeat(unsigned int times);
+
+/*
  * Threads. The thread runs function(argument); what that returns, errno folded
  * in by hand where wanted, is what vm_join() gives.
  */
