@@ -29,6 +29,7 @@
 #include <linux/fs.h>
 #include <linux/hrtimer.h>
 #include <linux/kdev_t.h>
+#include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/poll.h>
@@ -345,9 +346,8 @@ bool achan_lane_at_mark(const struct achan_lane *lane);
 bool achan_lane_room(struct achan_lane *lane, u32 need);
 unsigned int achan_lane_want_room(struct achan_lane *lane, u32 need);
 unsigned int achan_lane_due(struct achan_lane *lane, bool committed);
-void achan_lane_act(struct achan_lane *lane, unsigned int due);
+void achan_lane_do(struct achan_lane *lane, unsigned int due);
 void achan_lane_touch(struct achan_lane *lane);
-u64 achan_lane_time(const struct achan_lane *lane);
 int achan_lane_push(struct achan_lane *lane, const void *data, u32 length,
 		    u64 timestamp, const u64 *sequence);
 int achan_lane_claim(struct achan_lane *lane, struct achan_cursor *cursor,
@@ -355,6 +355,25 @@ int achan_lane_claim(struct achan_lane *lane, struct achan_cursor *cursor,
 void achan_lane_release(struct achan_lane *lane,
 			const struct achan_cursor *cursor);
 void achan_lane_released(struct achan_lane *lane);
+
+/**
+ * achan_lane_act() - do what is due
+ * @lane: the lane
+ * @due:  from achan_lane_due()
+ *
+ * Context: any but hard interrupts on PREEMPT_RT; no lock of ours held.
+ */
+static inline void achan_lane_act(struct achan_lane *lane, unsigned int due)
+{
+	if (due)
+		achan_lane_do(lane, due);
+}
+
+/* What the header of a record that comes now shall say. */
+static inline u64 achan_lane_time(const struct achan_lane *lane)
+{
+	return lane->policy.no_timestamps ? 0 : ktime_get_ns();
+}
 
 /* broadcast.c */
 int achan_broadcast_alloc(struct achan_lane *lane);

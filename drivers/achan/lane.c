@@ -6,7 +6,6 @@
  * what follows from it, and sees to that by achan_lane_act() without the lock.
  * So the common case, nobody parked, asleep or listening, costs a few tests.
  */
-#include <linux/ktime.h>
 #include <linux/slab.h>
 
 #include "achan.h"
@@ -211,13 +210,13 @@ unsigned int achan_lane_due(struct achan_lane *lane, bool committed)
 }
 
 /**
- * achan_lane_act() - do what is due
+ * achan_lane_do() - what is left of achan_lane_act() when there is something due
  * @lane: the lane
- * @due:  from achan_lane_due()
+ * @due:  from achan_lane_due(), not 0
  *
  * Context: any but hard interrupts on PREEMPT_RT; no lock of ours held.
  */
-void achan_lane_act(struct achan_lane *lane, unsigned int due)
+void achan_lane_do(struct achan_lane *lane, unsigned int due)
 {
 	if (due & ACHAN_DUE_RUN)
 		due |= achan_park_run(lane, due & ACHAN_DUE_READ);
@@ -254,12 +253,6 @@ void achan_lane_touch(struct achan_lane *lane)
 	due = achan_lane_due(lane, true);
 	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
 	achan_lane_act(lane, due);
-}
-
-/* What the header of a record that comes now shall say. */
-u64 achan_lane_time(const struct achan_lane *lane)
-{
-	return lane->policy.no_timestamps ? 0 : ktime_get_ns();
 }
 
 /* Context: ring.lock held. Room for a record whose producer cannot wait. */
