@@ -509,10 +509,10 @@ END_TEST
 START_TEST(thousand_channels_come_and_go_with_readers_on_them)
 {
 	struct achan_create create = control_loop("many");
+	int channels = vm_share(MANY), fd;
 	char byte;
-	int fd;
 
-	for (int i = 0; i < MANY; i++) {
+	for (int i = 0; i < channels; i++) {
 		fd = control_make_open(&create, O_RDWR | O_NONBLOCK);
 		vm_write(fd, "x", 1);
 		ck_assert_int_eq(control_remove("many"), 0);

@@ -9,14 +9,6 @@
 
 #define RACES	1000
 
-/* On a kernel that checks, half of them in each of its two rounds. */
-static int races(void)
-{
-	unsigned int some = vm_repeat(2 * RACES);
-
-	return some < RACES ? some : RACES;
-}
-
 static struct achan_create create;
 
 /* What a model works with. Contexts are kept: io_destroy() takes long. */
@@ -193,7 +185,7 @@ static const struct {
 START_TEST(removal_raced_against_each_model)
 {
 	struct work works[TOGETHER];
-	int rounds = races(), round, i;
+	int rounds = vm_share(RACES), round, i;
 
 	for (i = 0; i < TOGETHER; i++)
 		works[i].context = aio_context(1);
@@ -237,7 +229,7 @@ static long open_until_gone(void *argument)
 
 START_TEST(removal_raced_against_open_and_close)
 {
-	int rounds = races();
+	int rounds = vm_share(RACES);
 
 	for (int round = 0; round < rounds; round++) {
 		struct vm_thread thread;

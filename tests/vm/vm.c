@@ -35,6 +35,13 @@ unsigned int vm_repeat(unsigned int times)
 	return times ? times : 1;
 }
 
+unsigned int vm_share(unsigned int times)
+{
+	unsigned int rounds = factor("achan_rounds");
+
+	return (times + rounds - 1) / rounds;
+}
+
 static int run_suite(Suite *suite)
 {
 	SRunner *runner = srunner_create(suite);

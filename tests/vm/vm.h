@@ -117,6 +117,8 @@ void vm_sleep_ms(int milliseconds);
  * kernel that is slow because it checks each step.
  */
 unsigned int vm_repeat(unsigned int times);
+/* How often in each round what has to be done @times in all of a run. */
+unsigned int vm_share(unsigned int times);
 
 /*
  * Threads. The thread runs function(argument); what that returns, errno folded
