@@ -111,6 +111,8 @@ define build_module
 	@mkdir -p $(1)
 	@find $(1) -xtype l -delete
 	@cp -rsf $(CURDIR)/Kbuild $(CURDIR)/drivers $(CURDIR)/include $(1)
+	@mkdir -p $(1)/tests/vm
+	@cp -rsf $(CURDIR)/tests/vm/modules $(1)/tests/vm
 	@+$(MAKE) -s -C $(2) M=$(1) $(3)
 endef
 
@@ -128,7 +130,7 @@ modules_install: modules
 $(build)/module-%/drivers/achan/achan.ko: FORCE
 	@echo "  MODULE    $*"
 	$(call build_module,$(build)/module-$*,$$(scripts/kernel --kdir $*),modules \
-		CONFIG_DEBUG_INFO_BTF_MODULES= $(gcov_module))
+		ACHAN_TESTS=m CONFIG_DEBUG_INFO_BTF_MODULES= $(gcov_module))
 
 userspace:
 	@$(MAKE) -s -C userspace O=$(build)/userspace PREFIX=$(PREFIX) $(gcov_userspace) all
@@ -158,8 +160,10 @@ unit-tests-%: FORCE
 # What goes into a guest: "file=path in the guest". The shell programs are about
 # the real tools; what they do not name here is busybox.
 module_in_guest	= $(build)/module-$*/drivers/achan/achan.ko=/lib/achan.ko
+listener_in_guest = $(build)/module-$*/tests/vm/modules/achan_listener.ko=/lib/achan_listener.ko
 tests_in_guest	= scripts/run-tests=/bin/run-tests tests/vm/tap.sh=/tests/vm/tap.sh \
 	tests/kernels/kcsan-known=/lib/kcsan-known \
+	$(if $(filter test_events,$(vm_tests)),$(listener_in_guest)) \
 	$(foreach t,$(vm_tests),$(if $(filter %.sh,$t),tests/vm,$(build)/tests/vm)/$t=/tests/vm/$t)
 achan_in_guest	= $(build)/userspace/demo/achan-demo=/usr/bin/ $(examples_in_guest) \
 	$(achanctl_in_guest)
@@ -299,7 +303,7 @@ lint:
 lint-module-%: FORCE
 	@rm -rf $(build)/lint/module-$*
 	$(call build_module,$(build)/lint/module-$*,$$(scripts/kernel --kdir $*),modules \
-		CONFIG_DEBUG_INFO_BTF_MODULES= C=2 W=1)
+		ACHAN_TESTS=m CONFIG_DEBUG_INFO_BTF_MODULES= C=2 W=1)
 
 clean:
 	@[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name kernels -exec rm -rf {} +

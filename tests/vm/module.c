@@ -4,20 +4,38 @@
 
 #include <sys/syscall.h>
 
-long module_load(const char *parameters)
+static long load(const char *name, const char *parameters)
 {
-	int fd = open("/lib/achan.ko", O_RDONLY | O_CLOEXEC);
+	char path[64];
 	long result;
+	int fd;
 
-	ck_assert_msg(fd >= 0, "open /lib/achan.ko: %s", strerror(errno));
+	snprintf(path, sizeof(path), "/lib/%s.ko", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert_msg(fd >= 0, "open %s: %s", path, strerror(errno));
 	result = vm_errno(syscall(SYS_finit_module, fd, parameters, 0));
 	close(fd);
 	return result;
 }
 
+long module_load(const char *parameters)
+{
+	return load("achan", parameters);
+}
+
 long module_unload(void)
 {
-	return vm_errno(syscall(SYS_delete_module, "achan", O_NONBLOCK));
+	return module_unload_other("achan");
+}
+
+long module_load_other(const char *name)
+{
+	return load(name, "");
+}
+
+long module_unload_other(const char *name)
+{
+	return vm_errno(syscall(SYS_delete_module, name, O_NONBLOCK));
 }
 
 const char *module_parameters(void)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The generic-netlink family: events as they happen, and a dump of channels. */
 #include "control.h"
+#include "module.h"
 
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
@@ -455,6 +456,93 @@ START_TEST(storm_is_seen_whole_or_known_to_be_not)
 }
 END_TEST
 
+/* One line of what tests/vm/modules/achan_listener.c has heard. */
+struct heard {
+	unsigned long long sequence;
+	unsigned long long timestamp;
+	char event[16];
+	char name[ACHAN_NAME_MAX];
+	unsigned int minor;
+	int peer_minor;
+};
+
+static FILE *open_heard(void)
+{
+	FILE *file = fopen("/sys/module/achan_listener/parameters/heard", "re");
+
+	ck_assert_msg(file, "what the listener heard: %s", strerror(errno));
+	return file;
+}
+
+static bool next_heard(FILE *file, struct heard *heard)
+{
+	return fscanf(file, "%llu %llu %15s %31s %u %d", &heard->sequence,
+		      &heard->timestamp, heard->event, heard->name,
+		      &heard->minor, &heard->peer_minor) == 6;
+}
+
+/* Some events come of a work item. */
+static void wait_heard(const char *event)
+{
+	int64_t until = vm_now_ms() + vm_timeout_ms(VM_HANG_MS);
+	struct heard heard = { 0 };
+
+	while (strcmp(heard.event, event)) {
+		FILE *file = open_heard();
+
+		ck_assert_msg(vm_now_ms() < until, "%s is not heard", event);
+		while (next_heard(file, &heard) && strcmp(heard.event, event))
+			;
+		fclose(file);
+		vm_sleep_ms(1);
+	}
+}
+
+START_TEST(modules_in_the_kernel_hear_the_same_events_in_order)
+{
+	static const char * const events[] = {
+		"created", "opened", "overflow", "closed", "hangup", "removed",
+	};
+	struct achan_create create = control_loop("heard");
+	struct heard heard, before = { 0 };
+	char data[4096] = { 0 };
+	size_t i;
+	FILE *file;
+	int fd;
+
+	create.config.hangup = ACHAN_HANGUP_FIFO;
+	create.config.delivery = ACHAN_DELIVERY_BROADCAST;
+	create.config.ring_bytes = 8192;
+	ck_assert_int_eq(module_load_other("achan_listener"), 0);
+	/* Its text stays for as long as it may be called. */
+	ck_assert_int_eq(module_unload(), -EWOULDBLOCK);
+	fd = control_make_open(&create, O_RDWR);
+	for (i = 0; i < 4; i++)
+		vm_write(fd, data, sizeof(data));
+	wait_heard("overflow");
+	close(fd);
+	ck_assert_int_eq(control_remove("heard"), 0);
+	file = open_heard();
+	for (i = 0; i < VM_ARRAY_SIZE(events); i++, before = heard) {
+		ck_assert_msg(next_heard(file, &heard), "no %s", events[i]);
+		ck_assert_str_eq(heard.event, events[i]);
+		ck_assert_str_eq(heard.name, "heard");
+		ck_assert_uint_eq(heard.minor, create.minor);
+		ck_assert_int_eq(heard.peer_minor, (int)ACHAN_MINOR_NONE);
+		ck_assert_uint_ge(heard.timestamp, before.timestamp);
+		if (i)
+			ck_assert_uint_eq(heard.sequence, before.sequence + 1);
+	}
+	ck_assert(!next_heard(file, &heard));
+	fclose(file);
+	ck_assert_int_eq(module_unload_other("achan_listener"), 0);
+	/* Nobody calls what has gone. */
+	create = control_loop("unheard");
+	control_make(&create);
+	ck_assert_int_eq(control_remove("unheard"), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("events");
@@ -463,6 +551,8 @@ int main(void)
 	tcase_add_test(tcase, life_of_a_channel_is_told_in_order);
 	tcase_add_test(tcase, hang_up_is_told_of_the_one_who_is_left);
 	tcase_add_test(tcase, overflow_is_told_once_until_there_is_room);
+	tcase_add_test(tcase,
+		       modules_in_the_kernel_hear_the_same_events_in_order);
 
 	tcase = control_tcase(suite, "dump");
 	tcase_add_test(tcase, dump_has_every_channel);
