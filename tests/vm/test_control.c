@@ -545,6 +545,44 @@ START_TEST(hundreds_of_channels_at_a_time)
 }
 END_TEST
 
+/* As many as there are minors; those of the module's own channels count. */
+#define MINORS	4096
+
+START_TEST(one_more_channel_than_minors_is_enospc)
+{
+	struct achan_create create;
+	unsigned int made = 0;
+	char name[32];
+	long ret;
+
+	if (vm_repeat(MINORS) < MINORS)
+		vm_skip("each channel takes a kernel that checks 0.2 seconds");
+	do {
+		snprintf(name, sizeof(name), "minor-%u", made);
+		create = control_loop(name);
+		ret = control_call(ACHAN_CTL_CREATE, &create);
+		made += !ret;
+	} while (!ret);
+	ck_assert_int_eq(ret, -ENOSPC);
+	ck_assert_uint_le(made, MINORS);
+	ck_assert_uint_gt(made, MINORS - 16);
+	/* One that goes makes room for one, but not for a pair. */
+	ck_assert_int_eq(control_remove("minor-7"), 0);
+	create = control_pair("two");
+	do {
+		ret = control_call(ACHAN_CTL_CREATE, &create);
+		ck_assert_int_eq(ret, -ENOSPC);
+		create = control_loop("minor-7");
+		ret = control_call(ACHAN_CTL_CREATE, &create);
+	} while (ret == -ENOSPC);
+	ck_assert_int_eq(ret, 0);
+	while (made--) {
+		snprintf(name, sizeof(name), "minor-%u", made);
+		ck_assert_int_eq(control_remove(name), 0);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("control");
@@ -594,5 +632,6 @@ int main(void)
 	tcase_add_test(tcase,
 		       thousand_channels_come_and_go_with_readers_on_them);
 	tcase_add_test(tcase, hundreds_of_channels_at_a_time);
+	tcase_add_test(tcase, one_more_channel_than_minors_is_enospc);
 	return vm_main(suite);
 }

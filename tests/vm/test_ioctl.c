@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* ioctl(), for 64-bit and 32-bit callers, and what /proc says of a file. */
-#include "vm.h"
+#include "control.h"
 
 #include <setjmp.h>
 #include <sys/ioctl.h>
@@ -364,6 +364,33 @@ START_TEST(ioctls_of_a_32_bit_caller_work)
 }
 END_TEST
 
+START_TEST(control_of_a_32_bit_caller_works)
+{
+	struct achan_create *create = i386_memory();
+	struct achan_handshake *handshake = (void *)create;
+	struct achan_remove *remove = (void *)create;
+	int fd = open("/dev/achan-control", O_RDWR);
+
+	if (!create)
+		vm_skip("this kernel runs no 32-bit x86 system calls");
+	ck_assert_int_ge(fd, 0);
+	*handshake = (struct achan_handshake){
+		.abi_version = ACHAN_ABI_VERSION
+	};
+	ck_assert_int_eq(i386_call(I386_IOCTL, fd, ACHAN_CTL_VERSION,
+				   I386_ADDRESS(handshake)), 0);
+	*create = control_loop("of-32-bits");
+	ck_assert_int_eq(i386_call(I386_IOCTL, fd, ACHAN_CTL_CREATE,
+				   I386_ADDRESS(create)), 0);
+	ck_assert_uint_eq(control_stats("of-32-bits").records_in, 0);
+	*remove = (struct achan_remove){ .name = "of-32-bits" };
+	ck_assert_int_eq(i386_call(I386_IOCTL, fd, ACHAN_CTL_REMOVE,
+				   I386_ADDRESS(remove)), 0);
+	ck_assert_int_eq(i386_call(I386_IOCTL, fd, ACHAN_CTL_REMOVE,
+				   I386_ADDRESS(remove)), -ENOENT);
+}
+END_TEST
+
 START_TEST(ioctl_errors_of_a_32_bit_caller_are_the_same)
 {
 	__u32 *flags = i386_memory();
@@ -418,6 +445,7 @@ END_TEST
 static void add_compat(TCase *tcase)
 {
 	tcase_add_test(tcase, ioctls_of_a_32_bit_caller_work);
+	tcase_add_test(tcase, control_of_a_32_bit_caller_works);
 	tcase_add_test(tcase, ioctl_errors_of_a_32_bit_caller_are_the_same);
 	tcase_add_loop_test(tcase, transfers_of_a_32_bit_caller_work,
 			    VM_STREAM, VM_MESSAGE + 1);
