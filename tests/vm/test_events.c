@@ -7,7 +7,7 @@
 #include <linux/netlink.h>
 #include <sys/socket.h>
 
-/* Opens, and as many closes. The library's storm is never a smaller one. */
+/* Opens, and as many closes. The library's storm has 10,000 events in any case. */
 #define STORM	5000
 
 struct netlink {

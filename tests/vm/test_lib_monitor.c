@@ -130,11 +130,11 @@ START_TEST(dump_lists_every_channel)
 	struct achan_monitor *monitor = open_monitor(0);
 	struct achan_control *control = open_control();
 	struct achan_monitor_event event;
-	unsigned int found = 0;
+	unsigned int found = 0, channels = vm_repeat(300), i;
 	char name[32];
 
 	/* More than one datagram of them. */
-	for (int i = 0; i < 300; i++) {
+	for (i = 0; i < channels; i++) {
 		snprintf(name, sizeof(name), "dumped-%d", i);
 		expect(monitor, ACHAN_EVENT_CREATED, make(control, name));
 	}
@@ -143,8 +143,8 @@ START_TEST(dump_lists_every_channel)
 		ck_assert_uint_eq(event.event, ACHAN_MONITOR_CHANNEL);
 		found += !strncmp(event.channel.name, "dumped-", 7);
 	}
-	ck_assert_uint_eq(found, 300);
-	for (int i = 0; i < 300; i++) {
+	ck_assert_uint_eq(found, channels);
+	for (i = 0; i < channels; i++) {
 		snprintf(name, sizeof(name), "dumped-%d", i);
 		ck_assert_int_eq(achan_control_remove(control, name, 0), 0);
 	}
@@ -192,12 +192,13 @@ START_TEST(storm_is_seen_whole_or_the_missing_are_counted)
 	struct achan_monitor *monitor = open_monitor(_i ? 1 << 20 : 4096);
 	struct achan_control *control = open_control();
 	uint32_t minor = make(control, "storm");
+	unsigned int storm = _i ? vm_share(STORM) : vm_repeat(STORM);
 	struct count count = { 0 };
 	int fd;
 
 	take_all(monitor, &count);
 	ck_assert_uint_eq(count.events, 1);
-	for (int i = 0; i < STORM / 2; i++) {
+	for (unsigned int i = 0; i < storm / 2; i++) {
 		fd = open_node(minor);
 		close(fd);
 		if (_i)
@@ -207,7 +208,7 @@ START_TEST(storm_is_seen_whole_or_the_missing_are_counted)
 	/* The one that shows how many are missing before it. */
 	ck_assert_int_eq(achan_control_remove(control, "storm", 0), 0);
 	take_all(monitor, &count);
-	ck_assert_uint_eq(count.events + count.missed, STORM + 2);
+	ck_assert_uint_eq(count.events + count.missed, storm + 2);
 	if (_i)
 		ck_assert_uint_eq(count.resyncs, 0);
 	else
