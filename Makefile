@@ -27,8 +27,8 @@ guest_newest	:= --memory=1024 --slow=4 --append=slub_debug=FZP
 # The guest's programs, in the order in which they run. The last ones take long, or
 # unload the module of the others. Random operations say most on a kernel that
 # checks: the others run them when they are asked for, by T=torture.
-last_tests := test_tools.sh test_achanctl.sh test_achanctl_io.sh test_fail_nth test_torture \
-	test_removal test_module.sh
+last_tests := test_tools.sh test_achanctl.sh test_achanctl_io.sh test_udev.sh test_fail_nth \
+	test_torture test_removal test_module.sh
 all_tests := $(filter-out $(last_tests),$(patsubst tests/vm/%.c,%,$(sort \
 	$(wildcard tests/vm/test_*.c)))) $(last_tests)
 built_tests = $(if $(T),$(chosen_tests),$(all_tests))
@@ -145,7 +145,7 @@ library:
 achanctl:
 	@$(MAKE) -s -C userspace O=$(build)/userspace $(gcov_userspace) achanctl
 
-tests: library $(if $(filter test_achanctl%,$(built_tests)),achanctl) \
+tests: library $(if $(filter test_achanctl% test_udev%,$(built_tests)),achanctl) \
 		$(if $(filter test_examples,$(built_tests)),userspace)
 	@$(MAKE) -s -C tests/vm O=$(build)/tests/vm U=$(build)/userspace $(gcov_tests) \
 		$(filter-out %.sh,$(built_tests))
@@ -170,6 +170,8 @@ achan_in_guest	= $(build)/userspace/demo/achan-demo=/usr/bin/ $(examples_in_gues
 	$(achanctl_in_guest)
 achanctl_in_guest = $(build)/userspace/achanctl/achanctl=/usr/bin/ \
 	packaging/bash-completion/achanctl=/usr/share/bash-completion/completions/achanctl
+udev_in_guest	= /bin/udevadm=/usr/bin/udevadm /bin/udevadm=/lib/systemd/systemd-udevd \
+	packaging/udev/60-achan.rules=/etc/udev/rules.d/60-achan.rules
 examples_in_guest = $(foreach e,$(basename $(notdir $(wildcard userspace/examples/*.c))), \
 	$(build)/userspace/examples/$e=/usr/bin/achan-example-$e)
 shell_in_guest	= $(foreach t,dash cat dd head timeout,/bin/$t=/usr/bin/$t)
@@ -181,10 +183,11 @@ $(build)/tests-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests
 		$(if $(filter test_examples,$(vm_tests)),$(examples_in_guest)) \
 		$(if $(filter %.sh,$(vm_tests)),$(shell_in_guest)) \
 		$(if $(filter test_tools.sh,$(vm_tests)),$(tools_in_guest)) \
-		$(if $(filter test_achanctl%,$(vm_tests)),$(achanctl_in_guest) \
+		$(if $(filter test_achanctl% test_udev%,$(vm_tests)),$(achanctl_in_guest) \
 			tests/vm/achanctl.sh=/tests/vm/achanctl.sh \
 			/bin/bash=/bin/bash /usr/bin/setpriv=/usr/bin/ \
-			--python=json)
+			--python=json) \
+		$(if $(filter test_udev.sh,$(vm_tests)),$(udev_in_guest))
 
 $(build)/shell-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests userspace
 	@scripts/initramfs $@ tests/vm/init $(module_in_guest) $(tests_in_guest) \
