@@ -37,8 +37,8 @@ vm_tests = $(if $(T),$(chosen_tests),$(if $(filter $(checking_kernels),$*),$(all
 	$(filter-out test_torture,$(all_tests))))
 # A kernel that checks is slow, and most tests keep one processor busy: two guests
 # share them. The first one has about half of the work.
-first_share := test_aio test_aio_cancel test_control test_events test_fail_nth \
-	test_achanctl.sh test_threads test_module.sh
+first_share := test_aio test_aio_cancel test_control test_events test_fail_nth test_tools.sh \
+	test_achanctl.sh test_udev.sh test_threads test_module.sh
 share_1 = $(filter $(first_share),$(vm_tests))
 share_2 = $(filter-out $(first_share),$(vm_tests))
 shares = $(if $(COVERAGE),,$(if $(filter $(checking_kernels),$*),$(and $(share_1),$(share_2),1 2)))

@@ -850,9 +850,9 @@ START_TEST(exit_with_parked_reads_while_records_flood_in)
 {
 	int fd = vm_open(both[_i], O_RDWR | O_NONBLOCK);
 	pid_t producer = vm_fork(flood, &fd);
-	int i, status;
+	int exits = vm_repeat(10), i, status;
 
-	for (i = 0; i < 10; i++)
+	for (i = 0; i < exits; i++)
 		vm_wait_success(vm_fork(park_and_exit, &fd));
 	kill(producer, SIGKILL);
 	status = vm_wait(producer);

@@ -369,7 +369,7 @@ START_TEST(sixty_four_readers_of_different_speed_account_for_every_record)
 	struct vm_thread threads[READERS];
 	struct reading readings[READERS];
 	char data[72] = { 0 };
-	uint64_t lost = 0;
+	uint64_t records = vm_repeat(RECORDS), lost = 0;
 	int out;
 
 	create = control_loop("news");
@@ -383,7 +383,7 @@ START_TEST(sixty_four_readers_of_different_speed_account_for_every_record)
 		vm_set_flags(readings[i].fd, ACHAN_OPEN_FRAMED);
 		vm_spawn(&threads[i], read_at_own_speed, &readings[i]);
 	}
-	for (uint64_t i = 0; i < RECORDS; i++)
+	for (uint64_t i = 0; i < records; i++)
 		vm_write(out, data, sizeof(data));
 	close(out);
 	for (int i = 0; i < READERS; i++) {
@@ -392,20 +392,20 @@ START_TEST(sixty_four_readers_of_different_speed_account_for_every_record)
 		ck_assert_int_eq(pthread_join(threads[i].thread, NULL), 0);
 		ck_assert_int_eq(threads[i].result, 0);
 		stats = control_file_stats(readings[i].fd);
-		ck_assert_uint_eq(readings[i].records + stats.lost, RECORDS);
+		ck_assert_uint_eq(readings[i].records + stats.lost, records);
 		ck_assert_uint_eq(stats.records_out, readings[i].records);
 		ck_assert_uint_eq(readings[i].gaps +
-				  RECORDS - readings[i].next, stats.lost);
+				  records - readings[i].next, stats.lost);
 		lost += stats.lost;
 	}
 	ck_assert_uint_eq(control_stats("news").lost, lost);
-	ck_assert_uint_eq(control_stats("news").records_in, RECORDS);
+	ck_assert_uint_eq(control_stats("news").records_in, records);
 	/* What the readers counted stays when they go. */
 	for (int i = 0; i < READERS; i++)
 		close(readings[i].fd);
 	ck_assert_uint_eq(control_stats("news").lost, lost);
 	ck_assert_uint_eq(control_stats("news").records_out,
-			  (uint64_t)RECORDS * READERS - lost);
+			  records * READERS - lost);
 }
 END_TEST
 
