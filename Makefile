@@ -28,7 +28,7 @@ guest_newest	:= --memory=1024 --slow=4 --append=slub_debug=FZP
 # unload the module of the others. Random operations say most on a kernel that
 # checks: the others run them when they are asked for, by T=torture.
 last_tests := test_tools.sh test_achanctl.sh test_achanctl_io.sh test_udev.sh test_fail_nth \
-	test_torture test_removal test_module.sh
+	test_torture test_module.sh
 all_tests := $(filter-out $(last_tests),$(patsubst tests/vm/%.c,%,$(sort \
 	$(wildcard tests/vm/test_*.c)))) $(last_tests)
 built_tests = $(if $(T),$(chosen_tests),$(all_tests))
