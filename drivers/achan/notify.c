@@ -166,19 +166,17 @@ void achan_notify_loss(struct achan_port *port)
  * achan_notify_hangup() - the channel or its other end is gone
  * @port: where those wait who have to know
  *
- * EPOLLIN is among the events because some event loops look at nothing else;
- * the read that it leads to returns what is left, then the end or -ENODEV.
- *
  * Context: any but hard interrupts on PREEMPT_RT; no lock of ours held.
  */
 void achan_notify_hangup(struct achan_port *port)
 {
-	/* 0: all of the exclusive sleepers too. */
+	/*
+	 * 0: all of the exclusive sleepers too. NULL: each looks for itself, as
+	 * IOCB_CMD_POLL, which returns what it is woken with, asked for or not.
+	 */
 	if (wq_has_sleeper(&port->wait)) {
 		atomic64_inc(&port->wakeups);
-		__wake_up(&port->wait, TASK_NORMAL, 0,
-			  poll_to_key(EPOLLIN | EPOLLRDNORM | EPOLLOUT |
-				      EPOLLWRNORM | EPOLLHUP | EPOLLERR));
+		__wake_up(&port->wait, TASK_NORMAL, 0, NULL);
 	}
 	signal(port, &port->fasync_read, POLL_HUP);
 	signal(port, &port->fasync_write, POLL_HUP);
