@@ -323,6 +323,8 @@ START_TEST(discard_of_the_last_leaves_no_trace)
 		before = ring;
 		record = reserve(100);
 		achan_ring_discard(&ring, record);
+		/* The room was taken all the same. */
+		before.high_water = ring.high_water;
 		ck_assert_mem_eq(&ring.data, &before.data, sizeof(ring) -
 				 offsetof(struct achan_ring, data));
 	}

@@ -31,6 +31,7 @@
 #define achan_ring_reserve	scheduled_ring_reserve
 #define achan_ring_commit	scheduled_ring_commit
 #define achan_ring_discard	scheduled_ring_discard
+#define achan_ring_make_room	scheduled_ring_make_room
 #define achan_ring_readable	scheduled_ring_readable
 #define achan_ring_claim	scheduled_ring_claim
 #define achan_ring_next		scheduled_ring_next
