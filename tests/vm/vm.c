@@ -39,7 +39,7 @@ unsigned int vm_share(unsigned int times)
 {
 	unsigned int rounds = factor("achan_rounds");
 
-	return (times + rounds - 1) / rounds;
+	return rounds > 1 ? (times + rounds - 1) / rounds : vm_repeat(times);
 }
 
 static int run_suite(Suite *suite)

@@ -117,7 +117,10 @@ void vm_sleep_ms(int milliseconds);
  * kernel that is slow because it checks each step.
  */
 unsigned int vm_repeat(unsigned int times);
-/* How often in each round what has to be done @times in all of a run. */
+/*
+ * The same of what has to be done @times where a run has several rounds: in all of
+ * them together.
+ */
 unsigned int vm_share(unsigned int times);
 
 /*
