@@ -114,8 +114,10 @@ void receive_sigio(struct receiver *receiver)
 	struct achan_notifier *notifier = NULL;
 	int ret;
 
-	if (receiver->done)
+	if (receiver->done) {
+		free(signalled.buffer);
 		return;
+	}
 	ret = achan_notifier_new(&notifier, &opts);
 	if (!ret)
 		ret = achan_notifier_add(notifier, receiver->channel, on_event,
@@ -302,8 +304,10 @@ void receive_uring(struct receiver *receiver)
 	struct io_uring ring;
 	int ret;
 
-	if (receiver->done)
+	if (receiver->done) {
+		free(buffer);
 		return;
+	}
 	ret = io_uring_queue_init(4, &ring, 0);
 	if (ret) {
 		receiver_fail(receiver, "set up io_uring for", ret);
