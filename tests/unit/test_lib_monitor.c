@@ -203,27 +203,27 @@ int socket(int domain, int type, int protocol)
 	return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }
 
-int bind(int fd, const struct sockaddr *address, socklen_t length)
+int bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	(void)fd;
-	(void)address;
-	(void)length;
+	(void)addr;
+	(void)len;
 	return 0;
 }
 
-int setsockopt(int fd, int level, int option, const void *value,
-	       socklen_t length)
+int setsockopt(int fd, int level, int optname, const void *optval,
+	       socklen_t optlen)
 {
 	int number;
 
 	(void)fd;
-	ck_assert_uint_eq(length, sizeof(number));
-	memcpy(&number, value, sizeof(number));
-	if (level == SOL_NETLINK && option == NETLINK_ADD_MEMBERSHIP) {
+	ck_assert_uint_eq(optlen, sizeof(number));
+	memcpy(&number, optval, sizeof(number));
+	if (level == SOL_NETLINK && optname == NETLINK_ADD_MEMBERSHIP) {
 		kernel.joined[kernel.joins++] = number;
 		return 0;
 	}
-	if (level == SOL_SOCKET && option == SO_RCVBUFFORCE &&
+	if (level == SOL_SOCKET && optname == SO_RCVBUFFORCE &&
 	    kernel.forceless) {
 		errno = EPERM;
 		return -1;
@@ -232,23 +232,23 @@ int setsockopt(int fd, int level, int option, const void *value,
 	return 0;
 }
 
-ssize_t sendto(int fd, const void *bytes, size_t length, int flags,
-	       const struct sockaddr *address, socklen_t address_length)
+ssize_t sendto(int fd, const void *buf, size_t n, int flags,
+	       const struct sockaddr *addr, socklen_t addr_len)
 {
 	struct nlmsghdr header;
 	struct genlmsghdr generic;
 
 	(void)fd;
 	(void)flags;
-	(void)address;
-	(void)address_length;
-	ck_assert_uint_ge(length, sizeof(header) + sizeof(generic));
-	memcpy(&header, bytes, sizeof(header));
-	memcpy(&generic, (const char *)bytes + NLMSG_HDRLEN, sizeof(generic));
-	ck_assert_uint_eq(header.nlmsg_len, length);
+	(void)addr;
+	(void)addr_len;
+	ck_assert_uint_ge(n, sizeof(header) + sizeof(generic));
+	memcpy(&header, buf, sizeof(header));
+	memcpy(&generic, (const char *)buf + NLMSG_HDRLEN, sizeof(generic));
+	ck_assert_uint_eq(header.nlmsg_len, n);
 	if (header.nlmsg_type == GENL_ID_CTRL) {
 		ck_assert_uint_eq(generic.cmd, CTRL_CMD_GETFAMILY);
-		ck_assert_str_eq((const char *)bytes + NLMSG_HDRLEN +
+		ck_assert_str_eq((const char *)buf + NLMSG_HDRLEN +
 				 GENL_HDRLEN + NLA_HDRLEN, "achan");
 		if (kernel.absent)
 			put_error(NLMSG_ERROR, header.nlmsg_seq, 0, -ENOENT);
@@ -261,7 +261,7 @@ ssize_t sendto(int fd, const void *bytes, size_t length, int flags,
 		kernel.dumps++;
 		kernel.dump_sequence = header.nlmsg_seq;
 	}
-	return (ssize_t)length;
+	return (ssize_t)n;
 }
 
 ssize_t recvmsg(int fd, struct msghdr *message, int flags)

@@ -210,7 +210,8 @@ START_TEST(bad_name_is_einval)
 
 	ck_assert_int_eq(control_call(ACHAN_CTL_CREATE, &create), -EINVAL);
 	create = control_pair("good");
-	strcpy(create.peer_name, bad_names[_i]);
+	snprintf(create.peer_name, sizeof(create.peer_name), "%s",
+		 bad_names[_i]);
 	ck_assert_int_eq(control_call(ACHAN_CTL_CREATE, &create), -EINVAL);
 	ck_assert_uint_eq(channels(), before);
 }

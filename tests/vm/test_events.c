@@ -100,9 +100,10 @@ static struct nlmsghdr *next_message(struct netlink *netlink, int timeout_ms,
 }
 
 #define for_each_attribute(attribute, start, end)			\
-	for (attribute = (void *)(start); (char *)attribute < (char *)(end); \
-	     attribute = (void *)((char *)attribute +			\
-				  NLA_ALIGN(attribute->nla_len)))
+	for ((attribute) = (void *)(start);				\
+	     (char *)(attribute) < (char *)(end);			\
+	     (attribute) = (void *)((char *)(attribute) +		\
+				    NLA_ALIGN((attribute)->nla_len)))
 
 static const void *data_of(const struct nlattr *attribute)
 {

@@ -289,8 +289,8 @@ enum status channel_list_select(struct channel_list *list, int argc,
 /* The node of the channel that @text names. */
 static enum status find_path(const char *text, char *path, size_t size)
 {
+	struct achan_channel channel = { 0 };
 	struct reference reference;
-	struct achan_channel channel;
 	enum status status;
 
 	if (strchr(text, '/')) {
