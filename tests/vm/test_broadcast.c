@@ -94,7 +94,7 @@ END_TEST
 
 START_TEST(numbers_are_the_same_for_all)
 {
-	struct achan_record headers[2];
+	struct achan_record headers[2] = { 0 };
 	char frame[64];
 	int fds[2], out;
 
