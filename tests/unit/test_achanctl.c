@@ -389,7 +389,8 @@ static int next_channel(struct achan_channel *channel)
 		errno = ENOENT;
 		return -1;
 	}
-	strcpy(channel->name, names[channel->minor]);
+	snprintf(channel->name, sizeof(channel->name), "%s",
+		 names[channel->minor]);
 	channel->peer_minor = ACHAN_MINOR_NONE;
 	channel->config.kind = ACHAN_KIND_LOOP;
 	channel->config.moderate_usecs = 50;
