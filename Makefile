@@ -31,9 +31,11 @@ last_tests := test_tools.sh test_achanctl.sh test_achanctl_io.sh test_udev.sh te
 	test_torture test_module.sh
 all_tests := $(filter-out $(last_tests),$(patsubst tests/vm/%.c,%,$(sort \
 	$(wildcard tests/vm/test_*.c)))) $(last_tests)
+# Which kernel a rule is about: its stem, where it does not say otherwise.
+kernel = $*
 built_tests = $(if $(T),$(chosen_tests),$(all_tests))
 chosen_tests := $(foreach t,$(T),$(filter test_$t test_$t.sh,$(all_tests)))
-vm_tests = $(if $(T),$(chosen_tests),$(if $(filter $(checking_kernels),$*),$(all_tests), \
+vm_tests = $(if $(T),$(chosen_tests),$(if $(filter $(checking_kernels),$(kernel)),$(all_tests), \
 	$(filter-out test_torture,$(all_tests))))
 # A kernel that checks is slow, and most tests keep one processor busy: two guests
 # share them. The first one has about half of the work.
@@ -41,8 +43,8 @@ first_share := test_aio test_aio_cancel test_control test_events test_fail_nth t
 	test_achanctl.sh test_udev.sh test_threads test_module.sh
 share_1 = $(filter $(first_share),$(vm_tests))
 share_2 = $(filter-out $(first_share),$(vm_tests))
-shares = $(if $(COVERAGE),,$(if $(filter $(checking_kernels),$*),$(and $(share_1),$(share_2),1 2)))
-guests = $(if $(shares),$(shares:%=$*-%),$*)
+shares = $(if $(COVERAGE),,$(if $(filter $(checking_kernels),$(kernel)),$(and $(share_1),$(share_2),1 2)))
+guests = $(if $(shares),$(shares:%=$(kernel)-%),$(kernel))
 unit_all  := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 unit_tests := $(if $(T),$(foreach t,$(T),$(filter test_$t,$(unit_all))),$(unit_all))
 
@@ -207,12 +209,13 @@ check: setup
 	scripts/summary $(results) $(variants:%=unit-%) $(kernels)
 
 # The kernel is built meanwhile. What goes wrong with that, run-debug says again.
+ci: kernel = debug
 ci: setup
 	@rm -rf $(results)
 	@scripts/kernel debug >/dev/null & \
 	for part in unit $(kernels); do $(MAKE) run-$$part; done; wait; \
 	$(MAKE) run-debug; \
-	scripts/summary $(results) $(variants:%=unit-%) $(kernels) debug-1 debug-2
+	scripts/summary $(results) $(variants:%=unit-%) $(kernels) $(guests)
 
 check-unit: run-unit
 	@scripts/summary $(results) $(variants:%=unit-%)

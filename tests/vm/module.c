@@ -56,17 +56,18 @@ void module_make_unloaded(void)
 		      strerror(-result));
 }
 
-unsigned int module_major(void)
+/* Does the kernel know a device number of it? */
+static bool has_number(void)
 {
 	FILE *file = fopen("/proc/devices", "re");
-	unsigned int major, found = 0;
 	char line[80], name[80];
+	bool found = false;
 
 	ck_assert_msg(file, "open /proc/devices: %s", strerror(errno));
 	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "%u %79s", &major, name) == 2 &&
+		if (sscanf(line, "%*u %79s", name) == 1 &&
 		    !strcmp(name, "achan"))
-			found = major;
+			found = true;
 	fclose(file);
 	return found;
 }
@@ -81,5 +82,5 @@ void module_assert_gone(void)
 
 	for (i = 0; i < VM_ARRAY_SIZE(paths); i++)
 		ck_assert_msg(access(paths[i], F_OK), "%s is left", paths[i]);
-	ck_assert_msg(!module_major(), "/proc/devices still has achan");
+	ck_assert_msg(!has_number(), "/proc/devices still has achan");
 }

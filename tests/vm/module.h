@@ -25,7 +25,4 @@ void module_make_unloaded(void);
 /* Nothing of it is left. */
 void module_assert_gone(void);
 
-/* The major number of its nodes, 0 without one. */
-unsigned int module_major(void);
-
 #endif /* ACHAN_TESTS_MODULE_H */

@@ -75,18 +75,6 @@ START_TEST(nothing_opens_any_more)
 }
 END_TEST
 
-static size_t fill(int fd)
-{
-	char data[1000] = { 0 };
-	size_t records = 0;
-
-	vm_set_nonblock(fd, true);
-	while (vm_errno(write(fd, data, sizeof(data))) > 0)
-		records++;
-	vm_set_nonblock(fd, false);
-	return records;
-}
-
 START_TEST(sleeping_reader_and_writer_wake)
 {
 	int empty = make(O_RDWR), full;
@@ -96,7 +84,7 @@ START_TEST(sleeping_reader_and_writer_wake)
 	struct vm_transfer in = { empty, data, 1000 }, out = { 0, data, 1000 };
 
 	full = control_make_open(&second, O_RDWR);
-	fill(full);
+	vm_fill_records(full, LENGTH);
 	out.fd = full;
 	vm_spawn(&reader, vm_read_thread, &in);
 	vm_spawn(&writer, vm_write_thread, &out);
@@ -118,7 +106,7 @@ START_TEST(parked_requests_end_with_enodev)
 	char data[1000] = { 0 };
 
 	if (_i)
-		fill(fd);
+		vm_fill_records(fd, LENGTH);
 	for (int i = 0; i < 64; i++) {
 		if (_i)
 			aio_park_write(context, &requests[i], fd, data, 1000);
