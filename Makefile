@@ -116,6 +116,7 @@ define build_module
 	@cp -rsf $(CURDIR)/Kbuild $(CURDIR)/drivers $(CURDIR)/include $(1)
 	@mkdir -p $(1)/tests/vm
 	@cp -rsf $(CURDIR)/tests/vm/modules $(1)/tests/vm
+	@scripts/examples Documentation/provider.rst $(1)/tests/vm/modules
 	@+$(MAKE) -s -C $(2) M=$(1) $(3)
 endef
 
@@ -163,10 +164,13 @@ unit-tests-%: FORCE
 # What goes into a guest: "file=path in the guest". The shell programs are about
 # the real tools; what they do not name here is busybox.
 module_in_guest	= $(build)/module-$*/drivers/achan/achan.ko=/lib/achan.ko
-listener_in_guest = $(build)/module-$*/tests/vm/modules/achan_listener.ko=/lib/achan_listener.ko
+other_modules = $(if $(filter test_events,$(vm_tests)),achan_listener) \
+	$(if $(filter test_provider test_storm test_lifetime,$(vm_tests)),achan_probe achan_clock achan_adder)
+modules_in_guest = $(foreach m,$(other_modules), \
+	$(build)/module-$*/tests/vm/modules/$m.ko=/lib/$m.ko)
 tests_in_guest	= scripts/run-tests=/bin/run-tests tests/vm/tap.sh=/tests/vm/tap.sh \
 	tests/kernels/kcsan-known=/lib/kcsan-known \
-	$(if $(filter test_events,$(vm_tests)),$(listener_in_guest)) \
+	$(modules_in_guest) \
 	$(foreach t,$(vm_tests),$(if $(filter %.sh,$t),tests/vm,$(build)/tests/vm)/$t=/tests/vm/$t)
 achan_in_guest	= $(build)/userspace/demo/achan-demo=/usr/bin/ $(examples_in_guest) \
 	$(achanctl_in_guest)
