@@ -103,6 +103,8 @@ SHOW(parked_reads, "%u", stats_of(dev).parked_reads);
 SHOW(parked_writes, "%u", stats_of(dev).parked_writes);
 SHOW(readers, "%u", stats_of(dev).readers);
 SHOW(writers, "%u", stats_of(dev).writers);
+SHOW(written, "%llu", stats_of(dev).written);
+SHOW(pulled, "%llu", stats_of(dev).pulled);
 
 static struct attribute *channel_attrs[] = {
 	&dev_attr_name.attr,
@@ -140,6 +142,8 @@ static struct attribute *channel_attrs[] = {
 	&dev_attr_parked_writes.attr,
 	&dev_attr_readers.attr,
 	&dev_attr_writers.attr,
+	&dev_attr_written.attr,
+	&dev_attr_pulled.attr,
 	NULL
 };
 
@@ -191,5 +195,7 @@ void achan_show_fdinfo(struct seq_file *m, struct file *filp)
 	SHOW_LINE("signals", signals);
 	SHOW_LINE("readers", readers);
 	SHOW_LINE("writers", writers);
+	SHOW_LINE("written", written);
+	SHOW_LINE("pulled", pulled);
 #undef SHOW_LINE
 }

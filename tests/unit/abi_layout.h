@@ -82,7 +82,9 @@ FIELD(struct achan_stats, parked_reads, 144, 4);
 FIELD(struct achan_stats, parked_writes, 148, 4);
 FIELD(struct achan_stats, readers, 152, 4);
 FIELD(struct achan_stats, writers, 156, 4);
-FIELD(struct achan_stats, reserved, 160, 32);
+FIELD(struct achan_stats, written, 160, 8);
+FIELD(struct achan_stats, pulled, 168, 8);
+FIELD(struct achan_stats, reserved, 176, 16);
 
 SIZE(struct achan_handshake, 32);
 FIELD(struct achan_handshake, abi_version, 0, 4);
@@ -126,6 +128,7 @@ VALUE(ACHAN_RECORD_DISCARD, 0x40000000U);
 VALUE(ACHAN_RECORD_CONTINUED, 1U);
 VALUE(ACHAN_KIND_LOOP, 1);
 VALUE(ACHAN_KIND_PAIR, 2);
+VALUE(ACHAN_KIND_PROVIDER, 3);
 VALUE(ACHAN_DELIVERY_SHARED, 1);
 VALUE(ACHAN_DELIVERY_BROADCAST, 2);
 VALUE(ACHAN_HANGUP_OFF, 1);

@@ -20,21 +20,10 @@
 static const enum vm_channel both[] = { VM_STREAM, VM_MESSAGE };
 static const enum vm_channel small[] = { VM_STREAM_SMALL, VM_MESSAGE_SMALL };
 
-/* Some kernels come with io_uring forbidden by sysctl. */
-static void allow_io_uring(void)
-{
-	FILE *file = fopen("/proc/sys/kernel/io_uring_disabled", "w");
-
-	if (!file)
-		return;
-	fputs("0\n", file);
-	fclose(file);
-}
-
 static int try_ring(struct io_uring *ring, unsigned int entries,
 		    unsigned int flags)
 {
-	allow_io_uring();
+	vm_allow_io_uring();
 	return io_uring_queue_init(entries, ring, flags);
 }
 

@@ -528,6 +528,16 @@ size_t vm_page_size(void)
 	return sysconf(_SC_PAGESIZE);
 }
 
+void vm_allow_io_uring(void)
+{
+	FILE *file = fopen("/proc/sys/kernel/io_uring_disabled", "w");
+
+	if (!file)
+		return;
+	fputs("0\n", file);
+	fclose(file);
+}
+
 void *vm_pages(size_t pages)
 {
 	size_t size = pages * vm_page_size();

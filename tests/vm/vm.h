@@ -178,6 +178,9 @@ void vm_count_signal(int signo, int flags);
 /* Takes CAP_@capability from the calling thread, for good. */
 void vm_drop_capability(int capability);
 
+/* Some kernels come with io_uring forbidden by sysctl. */
+void vm_allow_io_uring(void);
+
 /*
  * Memory of @pages pages, followed by one that cannot be touched. Freed at
  * the end of the process.

@@ -212,6 +212,8 @@ static const char *combination_fault(const struct achan_config *config)
 		return "--hangup fifo is for a loop; a pair has --hangup peer";
 	if (!pair && config->hangup == ACHAN_HANGUP_PEER)
 		return "--hangup peer is for a pair; a loop has --hangup fifo";
+	if (config->kind == ACHAN_KIND_PROVIDER)
+		return "only a kernel module makes channels of kind provider";
 	return NULL;
 }
 

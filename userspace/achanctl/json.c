@@ -116,6 +116,8 @@ static void put_stats(struct json *json, const struct achan_stats *stats)
 		{ "parked_writes", stats->parked_writes },
 		{ "readers", stats->readers },
 		{ "writers", stats->writers },
+		{ "written", stats->written },
+		{ "pulled", stats->pulled },
 	};
 
 	json_open(json, "stats", '{');

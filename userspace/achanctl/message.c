@@ -120,6 +120,10 @@ static enum status fail_permission(const char *path)
 	const struct group *group = NULL;
 	struct stat found;
 
+	/* Not the node's fault. */
+	if (!access(path, R_OK | W_OK))
+		return fail(STATUS_PERMISSION, "%s takes nothing: its kernel "
+			    "module only sends", path);
 	if (!stat(path, &found) && found.st_gid && found.st_mode & 0060)
 		group = getgrgid(found.st_gid);
 	if (group)

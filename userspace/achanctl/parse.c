@@ -7,6 +7,7 @@
 const struct word kind_words[] = {
 	{ "loop", ACHAN_KIND_LOOP },
 	{ "pair", ACHAN_KIND_PAIR },
+	{ "provider", ACHAN_KIND_PROVIDER },
 	{ NULL, 0 },
 };
 

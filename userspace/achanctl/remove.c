@@ -16,6 +16,10 @@ static enum status remove_one(struct achan_control *control, const char *text)
 	if (ret == -ENOENT || ret == -ENODEV || ret == -ENAMETOOLONG ||
 	    (ret == -EINVAL && reference.name && name_fault(reference.name)))
 		return fail_no_channel(&reference);
+	if (ret == -EPERM)
+		return fail(STATUS_PERMISSION, "cannot remove %s: it is a kernel "
+			    "module's, and goes when its device or the module "
+			    "does", text);
 	return ret ? fail_call(ret, "cannot remove %s", text) : STATUS_OK;
 }
 
@@ -55,5 +59,6 @@ const struct command command_remove = {
 	"usage: achanctl remove CHANNEL...\n"
 	"\n"
 	"Removes channels, of a pair both. Who has one open reads what is left\n"
-	"in it, and is then told that it is gone.\n",
+	"in it, and is then told that it is gone. Those of kind provider are for\n"
+	"their kernel modules to remove.\n",
 };

@@ -85,6 +85,10 @@ static void print_channel(const struct achan_channel *channel,
 		   rates->records_in, rates->bytes_in);
 	print_flow("out", stats->records_out, stats->bytes_out, rates->known,
 		   rates->records_out, rates->bytes_out);
+	if (channel->config.kind == ACHAN_KIND_PROVIDER)
+		printf("  written  %12" PRIu64 " records, of which the module "
+		       "took %" PRIu64 "\n", (uint64_t)stats->written,
+		       (uint64_t)stats->pulled);
 	printf("  lost     %12" PRIu64 " records  (rejected %" PRIu64
 	       ", dropped %" PRIu64 ", overwritten %" PRIu64 "), discarded %"
 	       PRIu64 "\n", (uint64_t)stats->lost,
