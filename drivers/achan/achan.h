@@ -10,8 +10,9 @@
  *			    \-> tx --> struct achan_lane
  *
  * A channel reads from its rx lane and writes into its tx lane. For a loop
- * channel both are the same; for a pair each one's tx is the other's rx. A lane
- * is a ring and the requests parked at its two ends. In a broadcast each file
+ * channel both are the same; for a pair each one's tx is the other's rx. A
+ * provider pushes into rx and pulls from tx; where it does not pull, nothing can be
+ * written, and tx is rx. A lane is a ring and the requests parked at its two ends. In a broadcast each file
  * open for reading has a lane of its own, which is filled from the channel's.
  *
  * Lock order: achan_registry_lock, unit->ends, event_lock, broadcast->lock;
@@ -28,19 +29,21 @@
 #include <linux/device.h>
 #include <linux/fs.h>
 #include <linux/hrtimer.h>
+#include <linux/irq_work.h>
 #include <linux/kdev_t.h>
 #include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/poll.h>
+#include <linux/preempt.h>
 #include <linux/refcount.h>
 #include <linux/uio.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
-#include "ring.h"
+#include <linux/achan.h>
 
-struct achan;
+#include "ring.h"
 
 /**
  * struct achan_pages - the memory of a ring
@@ -128,8 +131,12 @@ struct achan_policy {
  * @no_writer:	   the end that writes has closed: what is left, then the end
  * @no_reader:	   the end that reads has closed: nothing more goes in
  * @timer:	   moderation
+ * @deferred:	   ACHAN_DUE_* that came up where it could not be done
+ * @missed:	   records lost in an NMI that had come upon @ring's lock; they
+ *		   get their numbers with the next record
  * @claim_wait:	   readers waiting for another consumer to release its claim;
  *		   writers of a broadcast waiting for its delivery
+ * @irq_work:	   does what is @deferred
  * @work:	   completes @finished and what only a thread can fill
  * @reader:	   the channel whose files read this lane
  * @writer:	   the channel whose files write into it
@@ -137,6 +144,8 @@ struct achan_policy {
  * @readers:	   files that read it; under unit->ends, so the next one
  * @writers:	   files that write to it
  * @broadcast:	   not NULL: it is delivered to many
+ * @puller:	   not NULL: a provider takes the records
+ * @pusher:	   not NULL: a provider puts them in
  */
 struct achan_lane {
 	struct achan_ring ring;
@@ -157,7 +166,10 @@ struct achan_lane {
 	bool no_writer;
 	bool no_reader;
 	struct hrtimer timer;
+	atomic_t deferred;
+	atomic_t missed;
 	wait_queue_head_t claim_wait;
+	struct irq_work irq_work;
 	struct work_struct work;
 	struct achan *reader;
 	struct achan *writer;
@@ -165,6 +177,8 @@ struct achan_lane {
 	unsigned int readers;
 	unsigned int writers;
 	struct achan_broadcast *broadcast;
+	struct achan_callback *puller;
+	struct achan_callback *pusher;
 };
 
 /**
@@ -182,6 +196,7 @@ struct achan_lane {
  *		those who read a broadcast
  * @files:	open files that read or write; under unit->ends
  * @event_work:	tells of an overflow
+ * @provider:	not NULL: a module's, which made it
  */
 struct achan {
 	struct device dev;
@@ -196,6 +211,37 @@ struct achan {
 	struct achan_port port;
 	unsigned int files;
 	struct work_struct event_work;
+	struct achan_provider *provider;
+};
+
+/**
+ * struct achan_callback - a call to a provider, made one at a time
+ * @channel:  what it is about
+ * @function: NULL where there is none, or none any more; under RCU
+ * @state:    whether somebody is making it, see achan_callback_ask()
+ * @work:     makes it where the asker must not, or has made enough of them
+ */
+struct achan_callback {
+	struct achan *channel;
+	void (*function)(struct achan *channel);
+	atomic_t state;
+	struct work_struct work;
+};
+
+/**
+ * struct achan_provider - what a channel has that a module made
+ * @operations: what it is called for; under unit->ends
+ * @private:	its own
+ * @parent:	the device that the channel belongs to, or NULL
+ * @written:	there is something to pull
+ * @room:	there is room again where a record was refused
+ */
+struct achan_provider {
+	const struct achan_operations *operations;
+	void *private;
+	struct device *parent;
+	struct achan_callback written;
+	struct achan_callback room;
 };
 
 /**
@@ -289,22 +335,27 @@ struct achan_mm {
 #define ACHAN_DUE_WRITE	BIT(2)	/* tell writers: there is room again */
 #define ACHAN_DUE_TIMER	BIT(3)	/* tell readers later */
 #define ACHAN_DUE_LOSS	BIT(4)	/* records are being lost */
+#define ACHAN_DUE_APART	BIT(5)	/* a provider acts: call none from within */
 
 /* core.c */
 extern struct workqueue_struct *achan_workqueue;
 extern struct workqueue_struct *achan_fault_workqueue;
 int achan_config_check(struct achan_config *config);
-struct achan_unit *achan_unit_create(const struct achan_config *config,
-				     const char *const names[]);
+struct achan_unit *
+achan_unit_create(const struct achan_config *config, const char *const names[],
+		  const struct achan_description *description);
 int achan_channel_set(struct achan *channel, u32 mask,
 		      const struct achan_config *config);
 void achan_unit_remove(struct achan_unit *unit);
 
 /* registry.c */
 extern struct mutex achan_registry_lock;
-int achan_registry_create(const struct achan_config *config,
-			  const char *const names[], u32 minors[]);
+struct achan_unit *
+achan_registry_create(const struct achan_config *config,
+		      const char *const names[], u32 minors[],
+		      const struct achan_description *description);
 int achan_registry_remove(const char *name, u32 minor);
+void achan_registry_take(struct achan_unit *unit);
 void achan_registry_clear(void);
 struct achan *achan_registry_get(const char *name, u32 minor);
 struct achan *achan_registry_next(u32 minor);
@@ -348,8 +399,13 @@ unsigned int achan_lane_want_room(struct achan_lane *lane, u32 need);
 unsigned int achan_lane_due(struct achan_lane *lane, bool committed);
 void achan_lane_do(struct achan_lane *lane, unsigned int due);
 void achan_lane_touch(struct achan_lane *lane);
+void achan_lane_count_missed(struct achan_lane *lane);
+struct achan_record *achan_lane_reserve(struct achan_lane *lane, u32 length,
+					u64 timestamp);
+void achan_lane_settle(struct achan_lane *lane, struct achan_record *record,
+		       bool commit, unsigned int due);
 int achan_lane_push(struct achan_lane *lane, const void *data, u32 length,
-		    u64 timestamp, const u64 *sequence);
+		    u64 timestamp, const u64 *sequence, unsigned int due);
 int achan_lane_claim(struct achan_lane *lane, struct achan_cursor *cursor,
 		     bool wait);
 void achan_lane_release(struct achan_lane *lane,
@@ -361,18 +417,24 @@ void achan_lane_released(struct achan_lane *lane);
  * @lane: the lane
  * @due:  from achan_lane_due()
  *
- * Context: any but hard interrupts on PREEMPT_RT; no lock of ours held.
+ * Context: any; no lock of ours held.
  */
 static inline void achan_lane_act(struct achan_lane *lane, unsigned int due)
 {
-	if (due)
+	if (due & ~ACHAN_DUE_APART)
 		achan_lane_do(lane, due);
+}
+
+/* In an NMI, which may have come upon an update of the clock, a fast one. */
+static inline u64 achan_now(void)
+{
+	return in_nmi() ? ktime_get_mono_fast_ns() : ktime_get_ns();
 }
 
 /* What the header of a record that comes now shall say. */
 static inline u64 achan_lane_time(const struct achan_lane *lane)
 {
-	return lane->policy.no_timestamps ? 0 : ktime_get_ns();
+	return lane->policy.no_timestamps ? 0 : achan_now();
 }
 
 /* broadcast.c */
@@ -385,6 +447,8 @@ void achan_broadcast_follow(struct achan_lane *home);
 void achan_broadcast_each(struct achan_lane *home,
 			  void (*function)(struct achan_lane *lane));
 void achan_broadcast_stats(struct achan_lane *home, struct achan_stats *stats);
+void achan_broadcast_add_lost(struct achan_lane *lane,
+			      struct achan_stats *stats);
 bool achan_broadcast_run(struct achan_lane *home, unsigned int *steps);
 void achan_broadcast_flush(struct achan_lane *home);
 void achan_broadcast_wait(struct achan_lane *home, u32 need);
@@ -437,6 +501,15 @@ void achan_events_exit(void);
 void achan_event(struct achan *channel, u32 event);
 void achan_event_init(struct achan *channel);
 void achan_event_overflow(struct achan *channel);
+
+/* provider.c */
+int achan_provider_alloc(struct achan *channel,
+			 const struct achan_description *description);
+void achan_provider_free(struct achan *channel);
+int achan_provider_opened(struct achan *channel);
+void achan_provider_closed(struct achan *channel);
+void achan_provider_detach(struct achan *channel);
+void achan_callback_ask(struct achan_callback *callback, bool apart);
 
 /* loop.c */
 int achan_loop_init(void);

@@ -51,6 +51,9 @@ struct achan_broadcast {
  * @port:      where those wait who read it
  * @node:      among the readers of its channel
  * @from:      number of the first record that it sees
+ * @rejected:  what the channel's lane had lost before that
+ * @dropped:   ...
+ * @overwritten: ...
  * @refs:      one for the file, one for each worker that makes a buffer present
  * @free_work: frees it, in a context that can wait for the delivery
  */
@@ -59,6 +62,9 @@ struct reader {
 	struct achan_port port;
 	struct list_head node;
 	u64 from;
+	u64 rejected;
+	u64 dropped;
+	u64 overwritten;
 	refcount_t refs;
 	struct work_struct free_work;
 };
@@ -182,7 +188,11 @@ void achan_broadcast_join(struct achan_lane *lane)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&home->ring.lock, flags);
+	achan_lane_count_missed(home);
 	reader->from = home->ring.sequence;
+	reader->rejected = home->ring.rejected;
+	reader->dropped = home->ring.dropped;
+	reader->overwritten = home->ring.overwritten;
 	lane->ring.sequence = home->ring.sequence;
 	lane->policy = home->policy;
 	lane->no_writer = home->no_writer;
@@ -279,6 +289,30 @@ void achan_broadcast_stats(struct achan_lane *home, struct achan_stats *stats)
 	mutex_unlock(&home->broadcast->lock);
 }
 
+/**
+ * achan_broadcast_add_lost() - add what was lost before it could be delivered
+ * @lane:  of one reader, since whose open it counts
+ * @stats: to what
+ *
+ * Only a provider can lose records there: who writes waits for the delivery.
+ *
+ * Context: any.
+ */
+void achan_broadcast_add_lost(struct achan_lane *lane,
+			      struct achan_stats *stats)
+{
+	struct achan_lane *home = lane->reader->rx;
+	struct reader *reader = reader_of(lane);
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&home->ring.lock, flags);
+	achan_lane_count_missed(home);
+	stats->rejected += home->ring.rejected - reader->rejected;
+	stats->dropped += home->ring.dropped - reader->dropped;
+	stats->overwritten += home->ring.overwritten - reader->overwritten;
+	raw_spin_unlock_irqrestore(&home->ring.lock, flags);
+}
+
 /* Return: how many readers @record was for. */
 static unsigned int deliver(struct achan_lane *home,
 			    struct achan_record *record)
@@ -293,7 +327,7 @@ static unsigned int deliver(struct achan_lane *home,
 			continue;
 		achan_lane_push(reader->lane, achan_record_payload(record),
 				record->length, record->timestamp,
-				&record->sequence);
+				&record->sequence, 0);
 		nr++;
 	}
 	srcu_read_unlock(&readers_srcu, index);

@@ -175,26 +175,6 @@ static struct achan_record *reserve(struct achan_file *file, size_t total,
 	return record;
 }
 
-static void settle(struct achan_lane *lane, struct achan_record *record,
-		   bool commit)
-{
-	unsigned long flags;
-	unsigned int due;
-
-	/* Before it is visible, so that its consumption comes after. */
-	if (commit)
-		trace_achan_commit(achan_minor(lane->writer), record->sequence,
-				   record->length);
-	raw_spin_lock_irqsave(&lane->ring.lock, flags);
-	if (commit)
-		achan_ring_commit(&lane->ring, record);
-	else
-		achan_ring_discard(&lane->ring, record);
-	due = achan_lane_due(lane, true);
-	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
-	achan_lane_act(lane, due);
-}
-
 /*
  * Puts one record in, with the buffer made present where it is not. Return:
  * payload bytes, or an error; for -EAGAIN @need says how much must be free.
@@ -219,7 +199,7 @@ static ssize_t write_record(struct achan_file *file, struct iov_iter *from,
 		copied = copy_from_iter(achan_record_payload(record), length,
 					from);
 		pagefault_enable();
-		settle(file->tx, record, copied == length);
+		achan_lane_settle(file->tx, record, copied == length, 0);
 		if (copied == length)
 			return length;
 

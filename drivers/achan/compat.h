@@ -7,6 +7,7 @@
 #ifndef _ACHAN_COMPAT_H
 #define _ACHAN_COMPAT_H
 
+#include <linux/export.h>
 #include <linux/hrtimer.h>
 #include <linux/splice.h>
 #include <linux/uio.h>
@@ -66,6 +67,16 @@ hrtimer_setup(struct hrtimer *timer,
 	hrtimer_init(timer, clock, mode);
 	timer->function = function;
 }
+#endif
+
+/*
+ * 6.13 made the namespace of a symbol a string. It was a word before, which became
+ * one.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define ACHAN_NAMESPACE		ACHAN
+#else
+#define ACHAN_NAMESPACE		"ACHAN"
 #endif
 
 #endif /* _ACHAN_COMPAT_H */

@@ -56,20 +56,22 @@ static long control_create(void __user *argument)
 	struct achan_create create;
 	const char *const names[] = { create.name, create.peer_name };
 	u32 minors[] = { ACHAN_MINOR_NONE, ACHAN_MINOR_NONE };
+	struct achan_unit *unit;
 	int ret;
 
 	if (copy_from_user(&create, argument, sizeof(create)))
 		return -EFAULT;
 	if (!all_zero(create.reserved, sizeof(create.reserved)) ||
 	    !terminated(create.name) || !terminated(create.peer_name) ||
-	    (*create.peer_name && create.config.kind != ACHAN_KIND_PAIR))
+	    (*create.peer_name && create.config.kind != ACHAN_KIND_PAIR) ||
+	    create.config.kind == ACHAN_KIND_PROVIDER)
 		return -EINVAL;
 	ret = achan_config_check(&create.config);
 	if (ret)
 		return ret;
-	ret = achan_registry_create(&create.config, names, minors);
-	if (ret)
-		return ret;
+	unit = achan_registry_create(&create.config, names, minors, NULL);
+	if (IS_ERR(unit))
+		return PTR_ERR(unit);
 	create.minor = minors[0];
 	create.peer_minor = minors[1];
 	/* It is there: a caller who cannot be told finds it by its name. */

@@ -44,8 +44,14 @@ static void unit_free(struct achan_unit *unit)
 	unsigned int i;
 
 	/* What one reads another writes: each once. */
-	for (i = 0; i < unit->nr; i++)
-		achan_lane_free(unit->channels[i].rx);
+	for (i = 0; i < unit->nr; i++) {
+		struct achan *channel = &unit->channels[i];
+
+		if (channel->provider && channel->tx != channel->rx)
+			achan_lane_free(channel->tx);
+		achan_lane_free(channel->rx);
+		achan_provider_free(channel);
+	}
 	kfree(unit);
 }
 
@@ -95,15 +101,15 @@ static const struct device_type channel_type = {
 static int check_choices(const struct achan_config *config)
 {
 	bool pair = config->kind == ACHAN_KIND_PAIR;
+	u32 hangup_max = config->kind == ACHAN_KIND_LOOP ? ACHAN_HANGUP_FIFO :
+							   ACHAN_HANGUP_OFF;
 
-	if (config->kind != ACHAN_KIND_LOOP && !pair)
-		return -EINVAL;
 	if (config->mode > ACHAN_MODE_MESSAGE ||
 	    config->delivery > ACHAN_DELIVERY_BROADCAST ||
 	    config->overflow > ACHAN_OVERFLOW_OVERWRITE)
 		return -EINVAL;
 	if (pair ? config->hangup != ACHAN_HANGUP_PEER && config->hangup :
-		   config->hangup > ACHAN_HANGUP_FIFO)
+		   config->hangup > hangup_max)
 		return -EINVAL;
 	/* There is nobody whom the delivery could tell. */
 	if (config->delivery == ACHAN_DELIVERY_BROADCAST &&
@@ -150,12 +156,16 @@ static void fill_in_defaults(struct achan_config *config)
 
 /**
  * achan_config_check() - check a configuration and fill in what is left out
- * @config: from user space
+ * @config: from user space, or from a provider; of which kind it may be is the
+ *	    caller's business
  *
  * Context: any. Return: 0 or -EINVAL.
  */
 int achan_config_check(struct achan_config *config)
 {
+	if (config->kind < ACHAN_KIND_LOOP ||
+	    config->kind > ACHAN_KIND_PROVIDER)
+		return -EINVAL;
 	if (memchr_inv(config->reserved, 0, sizeof(config->reserved)) ||
 	    check_choices(config))
 		return -EINVAL;
@@ -179,6 +189,7 @@ static void policy_of(const struct achan_config *config,
 	policy->usecs = config->moderate_usecs;
 }
 
+/* For what a channel's files read. */
 static struct achan_lane *lane_for(const struct achan_config *config)
 {
 	struct achan_policy policy;
@@ -195,7 +206,9 @@ static struct achan_lane *lane_for(const struct achan_config *config)
 }
 
 /* Return: a unit of channels without names and nodes, or NULL. */
-static struct achan_unit *unit_alloc(const struct achan_config *config)
+static struct achan_unit *
+unit_alloc(const struct achan_config *config,
+	   const struct achan_description *description)
 {
 	unsigned int i, nr = config->kind == ACHAN_KIND_PAIR ? 2 : 1;
 	struct achan_unit *unit;
@@ -211,13 +224,16 @@ static struct achan_unit *unit_alloc(const struct achan_config *config)
 	mutex_init(&unit->ends);
 	INIT_WORK(&unit->free_work, unit_free_work);
 	for (i = 0; i < nr; i++) {
+		unit->channels[i].unit = unit;
 		unit->channels[i].rx = lane_for(config);
-		if (unit->channels[i].rx)
-			continue;
-		unit_free(unit);
-		return NULL;
+		if (!unit->channels[i].rx)
+			goto err;
 	}
-	return unit;
+	if (!description || !achan_provider_alloc(unit->channels, description))
+		return unit;
+err:
+	unit_free(unit);
+	return NULL;
 }
 
 /* Connects each channel with the other one, or with itself. */
@@ -229,11 +245,11 @@ static void unit_connect(struct achan_unit *unit)
 		struct achan *channel = &unit->channels[i];
 		struct achan *other = &unit->channels[unit->nr - 1 - i];
 
-		channel->unit = unit;
 		channel->peer = other == channel ? NULL : other;
 		channel->kind = unit->config.kind;
 		channel->mode = unit->config.mode;
-		channel->tx = other->rx;
+		if (!channel->provider)
+			channel->tx = other->rx;
 		channel->rx->reader = channel;
 		channel->rx->writer = other;
 		channel->rx->port = &channel->port;
@@ -242,6 +258,8 @@ static void unit_connect(struct achan_unit *unit)
 		device_initialize(&channel->dev);
 		channel->dev.class = &achan_class;
 		channel->dev.type = &channel_type;
+		if (channel->provider)
+			channel->dev.parent = channel->provider->parent;
 		cdev_init(&channel->cdev, &achan_fops);
 		channel->cdev.owner = THIS_MODULE;
 	}
@@ -280,16 +298,18 @@ static int channel_add(struct achan *channel, const char *name)
 
 /**
  * achan_unit_create() - make channels and their nodes
- * @config: how they behave, checked
- * @names:  a name for each, or empty
+ * @config:	 how they behave, checked
+ * @names:	 a name for each, or empty
+ * @description: of a provider's channel, else NULL
  *
  * Context: may sleep. Return: the unit, to be given to achan_unit_remove();
  * ERR_PTR(-ENOSPC) if there are too many; ERR_PTR(-ENOMEM).
  */
-struct achan_unit *achan_unit_create(const struct achan_config *config,
-				     const char *const names[])
+struct achan_unit *
+achan_unit_create(const struct achan_config *config, const char *const names[],
+		  const struct achan_description *description)
 {
-	struct achan_unit *unit = unit_alloc(config);
+	struct achan_unit *unit = unit_alloc(config, description);
 	unsigned int i, added;
 	int ret;
 
@@ -405,7 +425,9 @@ int achan_channel_set(struct achan *channel, u32 mask,
 		return ret;
 	policy_of(config, &wanted);
 	mutex_lock(&channel->unit->ends);
-	set_lane(channel->rx, mask & ACHAN_SET_OF_READERS, &wanted);
+	/* Its overflow is that of what it pushes. */
+	set_lane(channel->rx, mask & (channel->provider ?
+		 ~ACHAN_SET_WRITE_LOW : ACHAN_SET_OF_READERS), &wanted);
 	set_lane(channel->tx, mask & ~ACHAN_SET_OF_READERS, &wanted);
 	achan_broadcast_follow(channel->rx);
 	achan_broadcast_follow(channel->tx);
@@ -424,11 +446,15 @@ static void unit_kill(struct achan_unit *unit)
 
 	mutex_lock(&unit->ends);
 	unit->removed = true;
+	if (unit->channels->provider)
+		achan_provider_detach(unit->channels);
 	mutex_unlock(&unit->ends);
 	for (i = 0; i < unit->nr; i++) {
 		struct achan_lane *lane = unit->channels[i].rx;
 
 		achan_lane_kill(lane);
+		if (unit->channels[i].tx != lane)
+			achan_lane_kill(unit->channels[i].tx);
 		if (!lane->broadcast)
 			continue;
 		/* What was written stays readable, on its way or not. */
@@ -464,6 +490,9 @@ void achan_unit_remove(struct achan_unit *unit)
 		cdev_device_del(&channel->cdev, &channel->dev);
 		achan_event(channel, ACHAN_EVENT_REMOVED);
 	}
+	/* A provider's calls, and calls to it, that saw the channel before. */
+	if (unit->channels->provider)
+		synchronize_rcu();
 	/* The last of these frees the unit. */
 	for (i = 0; i < nr; i++)
 		put_device(&unit->channels[i].dev);

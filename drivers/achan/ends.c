@@ -21,7 +21,8 @@
  *    stays there for the next reader, as do all that were not read.
  *  - a hang-up that a reopening took back before a sleeper looked is one that
  *    it did not see.
- * All wake-ups and completions are done without either lock.
+ * All wake-ups and completions are done without either lock. A provider is told
+ * of first opens and last closes under unit->ends, so one after the other.
  */
 #include "achan.h"
 
@@ -177,8 +178,11 @@ static void closed(struct achan_file *file, fmode_t mode, struct change *change)
 		channel->tx->writers--;
 	if (file->rx != channel->rx)
 		achan_broadcast_leave(file->rx);
-	if (!channel->files)
+	if (!channel->files) {
 		achan_event(channel, ACHAN_EVENT_CLOSED);
+		if (channel->provider)
+			achan_provider_closed(channel);
+	}
 	if (!may_hang_up(channel) || channel->unit->removed)
 		return;
 	if (last_writer(file, mode))
@@ -187,6 +191,26 @@ static void closed(struct achan_file *file, fmode_t mode, struct change *change)
 		break_off(channel->rx, change);
 	if (change->hung || change->broken)
 		achan_event(channel->peer ?: channel, ACHAN_EVENT_HANGUP);
+}
+
+/* Context: unit->ends held. Return: 0, or why the file may not be opened. */
+static int may_open(const struct achan_file *file, fmode_t mode)
+{
+	struct achan *channel = file->channel;
+
+	if (channel->unit->removed)
+		return -ENODEV;
+	if (!channel->provider || channel->files ||
+	    !(mode & (FMODE_READ | FMODE_WRITE)))
+		return 0;
+	return achan_provider_opened(channel);
+}
+
+/* Nobody would take what is written. */
+static bool writes_in_vain(const struct achan *channel, fmode_t mode)
+{
+	return (mode & FMODE_WRITE) && channel->provider &&
+	       channel->tx == channel->rx;
 }
 
 /**
@@ -198,14 +222,17 @@ static void closed(struct achan_file *file, fmode_t mode, struct change *change)
  * An inode remembers its cdev: a node of a container's /dev can lead here after
  * removal, as long as somebody has the channel open.
  *
- * Context: may sleep. Return: 0, -ENODEV or -ENOMEM.
+ * Context: may sleep. Return: 0, -ENODEV, -ENOMEM, -EACCES to write to a provider
+ * that takes nothing, or what the provider says.
  */
 int achan_ends_open(struct achan_file *file, fmode_t mode)
 {
 	struct achan *channel = file->channel;
 	struct change change = { };
-	int ret = 0;
+	int ret;
 
+	if (writes_in_vain(channel, mode))
+		return -EACCES;
 	file->rx = channel->rx;
 	file->tx = channel->tx;
 	file->port = &channel->port;
@@ -216,9 +243,8 @@ int achan_ends_open(struct achan_file *file, fmode_t mode)
 		file->port = file->rx->port;
 	}
 	mutex_lock(&channel->unit->ends);
-	if (channel->unit->removed)
-		ret = -ENODEV;
-	else if (mode & (FMODE_READ | FMODE_WRITE))
+	ret = may_open(file, mode);
+	if (!ret && (mode & (FMODE_READ | FMODE_WRITE)))
 		opened(file, mode, &change);
 	mutex_unlock(&channel->unit->ends);
 	act(&change);

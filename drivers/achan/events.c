@@ -44,7 +44,7 @@ int achan_notifier_register(struct notifier_block *notifier)
 {
 	return blocking_notifier_chain_register(&event_chain, notifier);
 }
-EXPORT_SYMBOL_GPL(achan_notifier_register);
+EXPORT_SYMBOL_NS_GPL(achan_notifier_register, ACHAN_NAMESPACE);
 
 /**
  * achan_notifier_unregister() - be told no more
@@ -56,7 +56,7 @@ int achan_notifier_unregister(struct notifier_block *notifier)
 {
 	return blocking_notifier_chain_unregister(&event_chain, notifier);
 }
-EXPORT_SYMBOL_GPL(achan_notifier_unregister);
+EXPORT_SYMBOL_NS_GPL(achan_notifier_unregister, ACHAN_NAMESPACE);
 
 /* Context: may sleep. Return: 0 or -EMSGSIZE. */
 static int put_channel(struct sk_buff *skb, const struct achan *channel,

@@ -11,6 +11,15 @@
 #include "achan.h"
 #include "trace.h"
 
+/* On PREEMPT_RT this is a thread of its own. */
+static void do_deferred(struct irq_work *work)
+{
+	struct achan_lane *lane = container_of(work, struct achan_lane,
+					       irq_work);
+
+	achan_lane_act(lane, atomic_xchg(&lane->deferred, 0));
+}
+
 /**
  * achan_lane_alloc() - make a lane
  * @ring_bytes: size of its ring
@@ -37,6 +46,7 @@ struct achan_lane *achan_lane_alloc(u32 ring_bytes,
 	INIT_LIST_HEAD(&lane->writes.requests);
 	INIT_LIST_HEAD(&lane->finished);
 	init_waitqueue_head(&lane->claim_wait);
+	init_irq_work(&lane->irq_work, do_deferred);
 	INIT_WORK(&lane->work, achan_park_work);
 	achan_moderate_init(lane);
 	return lane;
@@ -47,7 +57,7 @@ struct achan_lane *achan_lane_alloc(u32 ring_bytes,
  * @lane: the lane, or NULL
  *
  * Its work may still be on its way out: the last request it completed may have
- * held the last reference. The timer comes first, since it may queue the work.
+ * held the last reference. What may queue another one comes before that.
  *
  * Context: may sleep; not from @lane->work.
  */
@@ -55,6 +65,7 @@ void achan_lane_free(struct achan_lane *lane)
 {
 	if (!lane)
 		return;
+	irq_work_sync(&lane->irq_work);
 	hrtimer_cancel(&lane->timer);
 	cancel_work_sync(&lane->work);
 	achan_broadcast_free(lane);
@@ -209,27 +220,56 @@ unsigned int achan_lane_due(struct achan_lane *lane, bool committed)
 	return due;
 }
 
+/*
+ * Completions and wake-ups take locks that an NMI may have come upon, and that sleep
+ * on PREEMPT_RT.
+ */
+static bool must_defer(void)
+{
+	return in_nmi() || (IS_ENABLED(CONFIG_PREEMPT_RT) && !preemptible());
+}
+
+/* Context: any; no lock of ours held. A provider has no file to be woken. */
+static void tell_reader(struct achan_lane *lane, bool apart)
+{
+	trace_achan_notify(achan_minor(lane->reader), ACHAN_DUE_READ,
+			   READ_ONCE(lane->ring.sequence));
+	if (lane->puller)
+		achan_callback_ask(lane->puller, apart);
+	else
+		achan_notify_read(lane->port);
+}
+
+static void tell_writer(struct achan_lane *lane, bool apart)
+{
+	trace_achan_notify(achan_minor(lane->writer), ACHAN_DUE_WRITE,
+			   READ_ONCE(lane->ring.sequence));
+	if (lane->pusher)
+		achan_callback_ask(lane->pusher, apart);
+	else
+		achan_notify_write(&lane->writer->port);
+}
+
 /**
  * achan_lane_do() - what is left of achan_lane_act() when there is something due
  * @lane: the lane
  * @due:  from achan_lane_due(), not 0
  *
- * Context: any but hard interrupts on PREEMPT_RT; no lock of ours held.
+ * Context: any; no lock of ours held.
  */
 void achan_lane_do(struct achan_lane *lane, unsigned int due)
 {
+	if (must_defer()) {
+		atomic_or(due & ~ACHAN_DUE_APART, &lane->deferred);
+		irq_work_queue(&lane->irq_work);
+		return;
+	}
 	if (due & ACHAN_DUE_RUN)
 		due |= achan_park_run(lane, due & ACHAN_DUE_READ);
-	if (due & ACHAN_DUE_READ) {
-		trace_achan_notify(achan_minor(lane->reader), ACHAN_DUE_READ,
-				   READ_ONCE(lane->ring.sequence));
-		achan_notify_read(lane->port);
-	}
-	if (due & ACHAN_DUE_WRITE) {
-		trace_achan_notify(achan_minor(lane->writer), ACHAN_DUE_WRITE,
-				   READ_ONCE(lane->ring.sequence));
-		achan_notify_write(&lane->writer->port);
-	}
+	if (due & ACHAN_DUE_READ)
+		tell_reader(lane, due & ACHAN_DUE_APART);
+	if (due & ACHAN_DUE_WRITE)
+		tell_writer(lane, due & ACHAN_DUE_APART);
 	if (due & ACHAN_DUE_TIMER)
 		achan_moderate_start(lane);
 	if (due & ACHAN_DUE_LOSS) {
@@ -255,6 +295,31 @@ void achan_lane_touch(struct achan_lane *lane)
 	achan_lane_act(lane, due);
 }
 
+/* Context: ring.lock held. */
+static void count_lost(struct achan_lane *lane, unsigned int records)
+{
+	struct achan_ring *ring = &lane->ring;
+
+	/* The numbers are spent: the reader sees the gap. */
+	ring->sequence += records;
+	if (lane->policy.overflow == ACHAN_OVERFLOW_REJECT)
+		ring->rejected += records;
+	else
+		ring->dropped += records;
+}
+
+/**
+ * achan_lane_count_missed() - count what was lost without the lock
+ * @lane: the lane
+ *
+ * Context: ring.lock held.
+ */
+void achan_lane_count_missed(struct achan_lane *lane)
+{
+	if (atomic_read(&lane->missed))
+		count_lost(lane, atomic_xchg(&lane->missed, 0));
+}
+
 /* Context: ring.lock held. Room for a record whose producer cannot wait. */
 static struct achan_record *reserve_or_lose(struct achan_lane *lane, u32 length,
 					    u64 timestamp, unsigned int *due)
@@ -263,20 +328,19 @@ static struct achan_record *reserve_or_lose(struct achan_lane *lane, u32 length,
 	u64 overwritten = ring->overwritten;
 	struct achan_record *record;
 
+	achan_lane_count_missed(lane);
 	record = achan_ring_reserve(ring, length, timestamp);
 	if (!record && lane->policy.overflow == ACHAN_OVERFLOW_OVERWRITE &&
 	    achan_ring_make_room(ring, length))
 		record = achan_ring_reserve(ring, length, timestamp);
 	if (!record) {
-		/* The number is spent: the reader sees the gap. */
-		ring->sequence++;
-		if (lane->policy.overflow == ACHAN_OVERFLOW_REJECT)
-			ring->rejected++;
-		else
-			ring->dropped++;
+		count_lost(lane, 1);
+		if (lane->pusher)
+			*due |= achan_lane_want_room(lane,
+						     ACHAN_RECORD_SIZE(length));
 	}
 	if (!record || ring->overwritten != overwritten) {
-		*due = lane->overflowing ? 0 : ACHAN_DUE_LOSS;
+		*due |= lane->overflowing ? 0 : ACHAN_DUE_LOSS;
 		lane->overflowing = true;
 	} else if (achan_ring_free(ring) >= ring->size / 2) {
 		/* Not at each record that a slow reader takes. */
@@ -286,31 +350,129 @@ static struct achan_record *reserve_or_lose(struct achan_lane *lane, u32 length,
 }
 
 /**
+ * achan_lane_reserve() - room for a record whose producer cannot wait
+ * @lane:      the lane
+ * @length:    bytes of payload, at least one
+ * @timestamp: what its header shall say
+ *
+ * Context: any but NMI; no lock of ours held. Return: the record, for
+ * achan_lane_settle(); NULL if it was lost, which is counted, or if it can never
+ * fit, or if the lane is dead.
+ */
+struct achan_record *achan_lane_reserve(struct achan_lane *lane, u32 length,
+					u64 timestamp)
+{
+	struct achan_record *record = NULL;
+	unsigned int due = 0;
+	unsigned long flags;
+
+	if (length > achan_ring_record_max(&lane->ring))
+		return NULL;
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	if (!lane->dead)
+		record = reserve_or_lose(lane, length, timestamp, &due);
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+	if (record)
+		trace_achan_reserve(achan_minor(lane->writer),
+				    record->sequence, length);
+	achan_lane_act(lane, due | ACHAN_DUE_APART);
+	return record;
+}
+
+/**
+ * achan_lane_settle() - commit or discard a record
+ * @lane:   the lane
+ * @record: reserved in it; not to be touched afterwards
+ * @commit: which of the two
+ * @due:    ACHAN_DUE_* besides what follows from it
+ *
+ * Context: any but NMI; no lock of ours held.
+ */
+void achan_lane_settle(struct achan_lane *lane, struct achan_record *record,
+		       bool commit, unsigned int due)
+{
+	unsigned long flags;
+
+	/* Before it is visible, so that its consumption comes after. */
+	if (commit)
+		trace_achan_commit(achan_minor(lane->writer), record->sequence,
+				   record->length);
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	if (commit)
+		achan_ring_commit(&lane->ring, record);
+	else
+		achan_ring_discard(&lane->ring, record);
+	due |= achan_lane_due(lane, true);
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+	achan_lane_act(lane, due);
+}
+
+static int loss_error(const struct achan_lane *lane)
+{
+	return lane->policy.overflow == ACHAN_OVERFLOW_REJECT ? -ENOSPC : 0;
+}
+
+/*
+ * An NMI may have come upon the holder of the lock, on this processor, for whom it
+ * cannot wait; nor could it take the lock again once it had let it go. So there is
+ * one attempt, and the lock is kept over the copy.
+ */
+static int push_in_nmi(struct achan_lane *lane, const void *data, u32 length,
+		       u64 timestamp, unsigned int due)
+{
+	struct achan_record *record;
+	unsigned long flags;
+
+	if (!raw_spin_trylock_irqsave(&lane->ring.lock, flags)) {
+		atomic_inc(&lane->missed);
+		return -EBUSY;
+	}
+	if (lane->dead) {
+		raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+		return -ENODEV;
+	}
+	record = reserve_or_lose(lane, length, timestamp, &due);
+	if (record) {
+		trace_achan_reserve(achan_minor(lane->writer),
+				    record->sequence, length);
+		memcpy(achan_record_payload(record), data, length);
+		trace_achan_commit(achan_minor(lane->writer), record->sequence,
+				   length);
+		achan_ring_commit(&lane->ring, record);
+	}
+	due |= achan_lane_due(lane, true);
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+	achan_lane_act(lane, due);
+	return record ? 0 : loss_error(lane);
+}
+
+/**
  * achan_lane_push() - put a record in for a producer who cannot wait
  * @lane:      the lane
  * @data:      its payload
  * @length:    bytes of it, at least one
  * @timestamp: what its header shall say
  * @sequence:  its number, or NULL for the next one
+ * @due:       ACHAN_DUE_* besides what follows from it
  *
  * Without room the lane's overflow policy says what is lost. The caller keeps
- * records of one lane in the order of their numbers.
+ * records of one lane in the order of their numbers, where it gives them.
  *
- * Context: any but hard interrupts on PREEMPT_RT; no lock of ours held.
- * Return: 0, also for a record that was dropped; -ENOSPC if it was rejected;
- * -EMSGSIZE if it can never fit; -ENODEV.
+ * Context: any, NMI with @sequence NULL; no lock of ours held. Return: 0, also for
+ * a record that was dropped; -ENOSPC if it was rejected; -EBUSY if it was lost in an
+ * NMI; -EMSGSIZE if it can never fit; -ENODEV.
  */
 int achan_lane_push(struct achan_lane *lane, const void *data, u32 length,
-		    u64 timestamp, const u64 *sequence)
+		    u64 timestamp, const u64 *sequence, unsigned int due)
 {
 	struct achan_ring *ring = &lane->ring;
 	struct achan_record *record;
-	unsigned int due = 0;
 	unsigned long flags;
-	int ret = 0;
 
 	if (length > achan_ring_record_max(ring))
 		return -EMSGSIZE;
+	if (in_nmi())
+		return push_in_nmi(lane, data, length, timestamp, due);
 	raw_spin_lock_irqsave(&ring->lock, flags);
 	if (lane->dead) {
 		raw_spin_unlock_irqrestore(&ring->lock, flags);
@@ -319,22 +481,18 @@ int achan_lane_push(struct achan_lane *lane, const void *data, u32 length,
 	if (sequence)
 		ring->sequence = *sequence;
 	record = reserve_or_lose(lane, length, timestamp, &due);
-	if (record) {
-		raw_spin_unlock_irqrestore(&ring->lock, flags);
-		trace_achan_reserve(achan_minor(lane->writer),
-				    record->sequence, length);
-		memcpy(achan_record_payload(record), data, length);
-		trace_achan_commit(achan_minor(lane->writer), record->sequence,
-				   length);
-		raw_spin_lock_irqsave(&ring->lock, flags);
-		achan_ring_commit(ring, record);
-	} else if (lane->policy.overflow == ACHAN_OVERFLOW_REJECT) {
-		ret = -ENOSPC;
-	}
-	due |= achan_lane_due(lane, true);
+	if (!record)
+		due |= achan_lane_due(lane, true);
 	raw_spin_unlock_irqrestore(&ring->lock, flags);
-	achan_lane_act(lane, due);
-	return ret;
+	if (!record) {
+		achan_lane_act(lane, due);
+		return loss_error(lane);
+	}
+	trace_achan_reserve(achan_minor(lane->writer), record->sequence,
+			    length);
+	memcpy(achan_record_payload(record), data, length);
+	achan_lane_settle(lane, record, true, due);
+	return 0;
 }
 
 /* Return: as achan_lane_claim(), or -EBUSY while somebody else has the claim. */

@@ -118,7 +118,8 @@ int achan_loop_init(void)
 		u32 minors[1];
 
 		ret = achan_config_check(&config) ?:
-		      achan_registry_create(&config, names, minors);
+		      PTR_ERR_OR_ZERO(achan_registry_create(&config, names,
+							    minors, NULL));
 		if (!ret)
 			continue;
 		pr_err("achan: cannot make channel %u of %u with ring_bytes=%u: error %d\n",

@@ -203,7 +203,7 @@ unsigned int achan_moderate(struct achan_lane *lane)
 		return ACHAN_DUE_READ;
 	}
 	if (!lane->pending_since)
-		lane->pending_since = ktime_get();
+		lane->pending_since = achan_now();
 	if (lane->pending)
 		return 0;
 	lane->pending = true;

@@ -65,15 +65,19 @@ static int check_names(const char *const names[], unsigned int nr)
 
 /**
  * achan_registry_create() - make what a configuration asks for
- * @config: checked by achan_config_check()
- * @names:  one for each channel; empty: that of its node
- * @minors: filled in: the numbers of the channels
+ * @config:	 checked by achan_config_check()
+ * @names:	 one for each channel; empty: that of its node
+ * @minors:	 filled in: the numbers of the channels
+ * @description: of a provider's channel, else NULL
  *
- * Context: may sleep. Return: 0; -EINVAL for a name that cannot be, -EEXIST for
- * one that there is, and what achan_unit_create() says.
+ * Context: may sleep. Return: the unit, which somebody may remove at any time,
+ * unless it is a provider's; ERR_PTR(-EINVAL) for a name that cannot be,
+ * ERR_PTR(-EEXIST) for one that there is, and what achan_unit_create() says.
  */
-int achan_registry_create(const struct achan_config *config,
-			  const char *const names[], u32 minors[])
+struct achan_unit *
+achan_registry_create(const struct achan_config *config,
+		      const char *const names[], u32 minors[],
+		      const struct achan_description *description)
 {
 	struct achan_unit *unit;
 	unsigned int i;
@@ -81,7 +85,8 @@ int achan_registry_create(const struct achan_config *config,
 
 	mutex_lock(&achan_registry_lock);
 	ret = check_names(names, config->kind == ACHAN_KIND_PAIR ? 2 : 1);
-	unit = ret ? ERR_PTR(ret) : achan_unit_create(config, names);
+	unit = ret ? ERR_PTR(ret) :
+		     achan_unit_create(config, names, description);
 	if (!IS_ERR(unit)) {
 		list_add_tail(&unit->node, &registry);
 		generation++;
@@ -89,7 +94,27 @@ int achan_registry_create(const struct achan_config *config,
 			minors[i] = achan_minor(&unit->channels[i]);
 	}
 	mutex_unlock(&achan_registry_lock);
-	return PTR_ERR_OR_ZERO(unit);
+	return unit;
+}
+
+/* Context: achan_registry_lock held. */
+static void take(struct achan_unit *unit)
+{
+	list_del(&unit->node);
+	generation++;
+}
+
+/**
+ * achan_registry_take() - let a channel be found no more
+ * @unit: what it is of; the caller's to remove
+ *
+ * Context: may sleep.
+ */
+void achan_registry_take(struct achan_unit *unit)
+{
+	mutex_lock(&achan_registry_lock);
+	take(unit);
+	mutex_unlock(&achan_registry_lock);
 }
 
 /**
@@ -99,21 +124,25 @@ int achan_registry_create(const struct achan_config *config,
  *
  * The name is free again at once, the number when nobody has it open.
  *
- * Context: may sleep. Return: 0 or -ENOENT.
+ * Context: may sleep. Return: 0; -ENOENT; -EPERM for a provider's, which is its own
+ * to remove.
  */
 int achan_registry_remove(const char *name, u32 minor)
 {
 	struct achan *channel;
+	int ret = 0;
 
 	mutex_lock(&achan_registry_lock);
 	channel = find(name, minor);
-	if (channel) {
-		list_del(&channel->unit->node);
-		generation++;
-	}
-	mutex_unlock(&achan_registry_lock);
 	if (!channel)
-		return -ENOENT;
+		ret = -ENOENT;
+	else if (channel->provider)
+		ret = -EPERM;
+	else
+		take(channel->unit);
+	mutex_unlock(&achan_registry_lock);
+	if (ret)
+		return ret;
 	/* Whoever took it out of the list is the one to do this. */
 	achan_unit_remove(channel->unit);
 	return 0;
@@ -133,7 +162,7 @@ void achan_registry_clear(void)
 		unit = list_first_entry_or_null(&registry, struct achan_unit,
 						node);
 		if (unit)
-			list_del(&unit->node);
+			take(unit);
 		mutex_unlock(&achan_registry_lock);
 		if (!unit)
 			return;

@@ -17,7 +17,8 @@ void achan_get_config(const struct achan *channel, struct achan_config *config)
 	const struct achan_policy *out = &channel->tx->policy;
 
 	*config = channel->unit->config;
-	config->overflow = READ_ONCE(out->overflow);
+	config->overflow = channel->provider ? READ_ONCE(in->overflow) :
+					       READ_ONCE(out->overflow);
 	config->flags = READ_ONCE(out->no_timestamps) ?
 			ACHAN_CONFIG_NO_TIMESTAMPS : 0;
 	config->read_low = READ_ONCE(in->read_low);
@@ -47,6 +48,7 @@ static void add_in(struct achan_lane *lane, struct achan_stats *stats)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	achan_lane_count_missed(lane);
 	stats->records_in += lane->ring.records_in;
 	stats->bytes_in += lane->ring.bytes_in;
 	stats->discarded += lane->ring.discarded;
@@ -102,6 +104,20 @@ void achan_add_reader_stats(struct achan_lane *lane, struct achan_stats *stats)
 	add_port(lane->port, stats);
 }
 
+/* What files write to a provider. */
+static void add_provider(struct achan_lane *lane, struct achan_stats *stats)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	stats->written = lane->ring.records_in;
+	stats->pulled = lane->ring.records_out;
+	stats->parked_writes += lane->writes.nr;
+	add_parked(&lane->writes, stats);
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+	stats->writers = READ_ONCE(lane->writers);
+}
+
 static void sum_up(struct achan_stats *stats)
 {
 	stats->lost = stats->rejected + stats->dropped + stats->overwritten;
@@ -119,7 +135,9 @@ void achan_get_stats(const struct achan *channel, struct achan_stats *stats)
 	struct achan_lane *rx = channel->rx;
 
 	memset(stats, 0, sizeof(*stats));
-	add_in(channel->tx, stats);
+	add_in(channel->provider ? rx : channel->tx, stats);
+	if (channel->provider && channel->tx != rx)
+		add_provider(channel->tx, stats);
 	add_port(&channel->port, stats);
 	add_lost(rx, stats);
 	/* What the delivery takes out of its ring reached nobody by that. */
@@ -148,6 +166,7 @@ void achan_get_file_stats(const struct achan_file *file,
 	memset(stats, 0, sizeof(*stats));
 	add_in(file->rx, stats);
 	achan_add_reader_stats(file->rx, stats);
+	achan_broadcast_add_lost(file->rx, stats);
 	stats->readers = 1;
 	stats->writers = READ_ONCE(file->channel->tx->writers);
 	sum_up(stats);

@@ -13,6 +13,7 @@
 static const char *const kinds[] = {
 	[ACHAN_KIND_LOOP] = "loop",
 	[ACHAN_KIND_PAIR] = "pair",
+	[ACHAN_KIND_PROVIDER] = "provider",
 };
 
 static const char *const modes[] = {

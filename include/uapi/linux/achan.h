@@ -53,6 +53,7 @@ struct achan_record {
 /* enum achan_kind - where a channel's records go and come from */
 #define ACHAN_KIND_LOOP		1	/* what is written is read again */
 #define ACHAN_KIND_PAIR		2	/* what one writes the other one reads */
+#define ACHAN_KIND_PROVIDER	3	/* a kernel module's; only it makes them */
 
 /* enum achan_mode - how read() and write() see the ring */
 #define ACHAN_MODE_STREAM	1	/* bytes, as a pipe */
@@ -131,7 +132,8 @@ struct achan_info {
  * @kind:	      ACHAN_KIND_*
  * @mode:	      ACHAN_MODE_*; 0: stream
  * @delivery:	      ACHAN_DELIVERY_*; 0: shared
- * @hangup:	      ACHAN_HANGUP_*; 0: off for a loop, peer for a pair
+ * @hangup:	      ACHAN_HANGUP_*; 0: off for a loop, peer for a pair. A
+ *		      provider's channel has off.
  * @overflow:	      ACHAN_OVERFLOW_*; 0: reject, or drop for a broadcast, which
  *		      has nobody to whom it could be said
  * @flags:	      ACHAN_CONFIG_*
@@ -199,10 +201,13 @@ struct achan_config {
  * @readers:	   open files that read what these counters count, at most
  *		   one in the counters of a broadcast's reader
  * @writers:	   open files that write to it
+ * @written:	   records that files have written to a provider
+ * @pulled:	   of these, those that it has taken
  * @reserved:	   zero
  *
  * What comes in is counted where the channel's files write to, what goes out
- * where they read from; in a loop that is the same ring. All count from the
+ * where they read from; in a loop that is the same ring. Of a provider all but the
+ * last two count what it pushes for its readers. All count from the
  * channel's creation. ACHAN_IOC_STATS on a file that reads a broadcast counts
  * from its open, and what came out of, was lost for and is in that file's own
  * ring; everywhere else the counters are the sums over all readers, those that
@@ -231,7 +236,9 @@ struct achan_stats {
 	__u32 parked_writes;
 	__u32 readers;
 	__u32 writers;
-	__u64 reserved[4];
+	__u64 written;
+	__u64 pulled;
+	__u64 reserved[2];
 };
 
 #define ACHAN_IOC_MAGIC		0xE6
@@ -305,6 +312,8 @@ struct achan_create {
  * @minor:    which one, if @name is empty
  * @flags:    zero
  * @reserved: zero
+ *
+ * -EPERM: it is a provider's, and goes when its device or its module does.
  */
 struct achan_remove {
 	char  name[ACHAN_NAME_MAX];
@@ -323,7 +332,8 @@ struct achan_remove {
  *
  * Of a pair it changes the rings that the files of the named one use: what
  * they read from for @read_low and the moderation, what they write to for the
- * rest.
+ * rest. Of a provider's channel ACHAN_SET_OVERFLOW is about what the provider
+ * pushes.
  */
 struct achan_set {
 	char  name[ACHAN_NAME_MAX];

@@ -72,3 +72,4 @@ module_exit(listener_exit);
 MODULE_DESCRIPTION("Listens to achan's events, for its tests");
 MODULE_AUTHOR("The achan developers");
 MODULE_LICENSE("GPL");
+MODULE_INFO(import_ns, "ACHAN");
