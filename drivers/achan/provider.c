@@ -453,11 +453,12 @@ static ssize_t pull(struct achan_lane *lane, void *data, u32 size,
 	if (ret)
 		return ret;
 	record = achan_ring_next(ring, &cursor);
-	ret = record->length <= size ? record->length : -EMSGSIZE;
+	ret = !data || record->length <= size ? record->length : -EMSGSIZE;
 	if (header)
 		*header = *record;
 	if (ret > 0) {
-		memcpy(data, achan_record_payload(record), ret);
+		if (data)
+			memcpy(data, achan_record_payload(record), ret);
 		trace_achan_consume(achan_minor(lane->reader),
 				    record->sequence, ret);
 		achan_ring_consume(&cursor, record, ret);
@@ -475,7 +476,7 @@ static ssize_t pull(struct achan_lane *lane, void *data, u32 size,
 /**
  * achan_pull() - take a record that user space has written
  * @channel: the channel, whose provider has @written
- * @data:    where its payload goes
+ * @data:    where its payload goes; NULL: nowhere, of whatever length it is
  * @size:    bytes there
  * @header:  filled in with its length, number and time, or NULL
  *
