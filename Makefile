@@ -23,7 +23,7 @@ K	?= 6.12
 guest_debug	:= --memory=1024 --slow=4 --rounds=2 --append=slub_debug=FZP
 guest_kcsan	:= --memory=1024 --slow=4 --append=panic_on_warn=0
 guest_newest	:= --memory=1024 --slow=4 --append=slub_debug=FZP
-guest_arm64	:= --architecture=aarch64 --device-tree=tests/vm/arm64.dts --monitor
+guest_arm64	:= --architecture=aarch64 --device-tree=tests/vm/arm64.dts --monitor --slow=4
 
 # The guest's programs, in the order in which they run. The last ones take long, or
 # unload the module of the others. Random operations say most on a kernel that
