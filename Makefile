@@ -125,6 +125,7 @@ define build_module
 	@cp -rsf $(CURDIR)/Kbuild $(CURDIR)/drivers $(CURDIR)/include $(1)
 	@mkdir -p $(1)/tests/vm
 	@cp -rsf $(CURDIR)/tests/vm/modules $(1)/tests/vm
+	@scripts/examples Documentation/provider.rst $(1)/tests/vm/modules
 	@+$(MAKE) -s -C $(2) M=$(1) $(3)
 endef
 
@@ -188,14 +189,17 @@ tests-arm64:
 # What goes into a guest: "file=path in the guest". The shell programs are about
 # the real tools; what they do not name here is busybox.
 module_in_guest	= $(build)/module-$(kernel)/drivers/achan/achan.ko=/lib/achan.ko
-listener_in_guest = $(build)/module-$(kernel)/tests/vm/modules/achan_listener.ko=/lib/achan_listener.ko
-irq_in_guest	= $(build)/module-$(kernel)/drivers/achan-irq/achan-irq.ko=/lib/achan-irq.ko
-programs	= $(build)$(if $(filter arm64,$(kernel)),/arm64)/tests/vm
+other_modules = $(if $(filter test_events,$(vm_tests)),achan_listener) \
+	$(if $(filter test_provider test_storm test_lifetime,$(vm_tests)),achan_probe achan_clock achan_adder)
+modules_in_guest = $(foreach m,$(other_modules), \
+	$(build)/module-$(kernel)/tests/vm/modules/$m.ko=/lib/$m.ko) \
+	$(if $(filter test_irq,$(vm_tests)), \
+		$(build)/module-$(kernel)/drivers/achan-irq/achan-irq.ko=/lib/achan-irq.ko)
+programs_directory = $(build)$(if $(filter arm64,$(kernel)),/arm64)/tests/vm
 tests_in_guest	= scripts/run-tests=/bin/run-tests tests/vm/tap.sh=/tests/vm/tap.sh \
 	tests/kernels/kcsan-known=/lib/kcsan-known \
-	$(if $(filter test_events,$(vm_tests)),$(listener_in_guest)) \
-	$(if $(filter test_irq,$(vm_tests)),$(irq_in_guest)) \
-	$(foreach t,$(vm_tests),$(if $(filter %.sh,$t),tests/vm,$(programs))/$t=/tests/vm/$t)
+	$(modules_in_guest) \
+	$(foreach t,$(vm_tests),$(if $(filter %.sh,$t),tests/vm,$(programs_directory))/$t=/tests/vm/$t)
 achan_in_guest	= $(build)/userspace/demo/achan-demo=/usr/bin/ $(examples_in_guest) \
 	$(achanctl_in_guest)
 achanctl_in_guest = $(build)/userspace/achanctl/achanctl=/usr/bin/ \

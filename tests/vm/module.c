@@ -28,9 +28,9 @@ long module_unload(void)
 	return module_unload_other("achan");
 }
 
-long module_load_other(const char *name)
+long module_load_other(const char *name, const char *parameters)
 {
-	return load(name, "");
+	return load(name, parameters);
 }
 
 long module_unload_other(const char *name)
