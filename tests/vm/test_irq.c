@@ -97,7 +97,7 @@ static void load_on(const char *node, const char *other)
 	for (i = 0; i < VM_ARRAY_SIZE(nodes); i++)
 		let_bind(nodes[i], !strcmp(nodes[i], node) ||
 			 (other && !strcmp(nodes[i], other)));
-	result = module_load_other("achan-irq");
+	result = module_load_other("achan-irq", "");
 	ck_assert_msg(!result, "insmod achan-irq: %s", strerror(-result));
 }
 
