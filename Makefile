@@ -23,6 +23,7 @@ K	?= 6.12
 guest_debug	:= --memory=1024 --slow=4 --rounds=2 --append=slub_debug=FZP
 guest_kcsan	:= --memory=1024 --slow=4 --append=panic_on_warn=0
 guest_newest	:= --memory=1024 --slow=4 --append=slub_debug=FZP
+guest_arm64	:= --architecture=aarch64 --device-tree=tests/vm/arm64.dts --monitor
 
 # The guest's programs, in the order in which they run. The last ones take long, or
 # unload the module of the others. Random operations say most on a kernel that
@@ -31,12 +32,17 @@ last_tests := test_tools.sh test_achanctl.sh test_achanctl_io.sh test_udev.sh te
 	test_torture test_module.sh
 all_tests := $(filter-out $(last_tests),$(patsubst tests/vm/%.c,%,$(sort \
 	$(wildcard tests/vm/test_*.c)))) $(last_tests)
+# A board of arm64 has a handful of them, and the interrupt lines of one; a PC has no
+# such line. What the shell programs run is of this machine.
+tests_arm64 := $(addprefix test_,irq aio aio_cancel nonblock poll remove sigio uring)
+board_tests := test_irq
 # Which kernel a rule is about: its stem, where it does not say otherwise.
 kernel = $*
 built_tests = $(if $(T),$(chosen_tests),$(all_tests))
-chosen_tests := $(foreach t,$(T),$(filter test_$t test_$t.sh,$(all_tests)))
-vm_tests = $(if $(T),$(chosen_tests),$(if $(filter $(checking_kernels),$(kernel)),$(all_tests), \
-	$(filter-out test_torture,$(all_tests))))
+chosen_tests = $(filter-out $(if $(tests_$(kernel)),%.sh),$(foreach t,$(T), \
+	$(filter test_$t test_$t.sh,$(all_tests))))
+vm_tests = $(if $(T),$(chosen_tests),$(or $(tests_$(kernel)),$(filter-out $(board_tests) \
+	$(if $(filter $(checking_kernels),$(kernel)),,test_torture),$(all_tests))))
 # A kernel that checks is slow, and most tests keep one processor busy: two guests
 # share them. The first one has about half of the work.
 first_share := test_aio test_aio_cancel test_control test_events test_fail_nth test_tools.sh \
@@ -67,7 +73,7 @@ endif
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all modules userspace library achanctl tests unit-tests install uninstall modules_install \
+.PHONY: all modules userspace library achanctl tests tests-arm64 unit-tests install uninstall modules_install \
 	clean distclean help setup check ci coverage torture fuzz \
 	demo shell lint FORCE
 .DELETE_ON_ERROR:
@@ -80,7 +86,8 @@ help:
 	@sed -n 's/^#? \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 
 #? make                 the module, the library, the tools and the tests
-#? make modules         achan.ko; KDIR= the kernel's build directory, ARCH=, CROSS_COMPILE=
+#? make modules         achan.ko, achan-irq.ko; KDIR= the kernel's build directory,
+#?                      ARCH=, CROSS_COMPILE=
 #? make install         library, headers, achanctl, pages, udev rule; DESTDIR=, PREFIX=
 #? make modules_install achan.ko for the kernel in KDIR
 #? make uninstall       takes back what install put there
@@ -95,6 +102,8 @@ help:
 #?                      check-kcsan for data races, check-newest for the newest that
 #?                      Debian has. The first time builds the kernel, in ten minutes
 #?                      or more.
+#? make check-arm64     in an emulated board, cross-built, with interrupts from outside;
+#?                      CROSS_COMPILE= another compiler than the one that is fetched
 #? make ci              check and check-debug
 #?     T="aio poll"     only these subjects
 #?     RUN=name         in build/run-name, beside another run
@@ -124,7 +133,7 @@ modules:
 	@echo "  MODULE    $(KDIR)"
 	$(call build_module,$(build)/module,$(KDIR),modules $(if \
 		$(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES=))
-	@cp $(build)/module/drivers/achan/achan.ko $(build)
+	@cp $(build)/module/drivers/achan*/achan*.ko $(build)
 
 modules_install: modules
 	$(MAKE) -C $(KDIR) M=$(build)/module modules_install
@@ -133,7 +142,7 @@ modules_install: modules
 $(build)/module-%/drivers/achan/achan.ko: FORCE
 	@echo "  MODULE    $*"
 	$(call build_module,$(build)/module-$*,$$(scripts/kernel --kdir $*),modules \
-		ACHAN_TESTS=m CONFIG_DEBUG_INFO_BTF_MODULES= $(gcov_module))
+		ACHAN_TESTS=m CONFIG_DEBUG_INFO_BTF_MODULES= $(gcov_module) $(cross_$*))
 
 userspace:
 	@$(MAKE) -s -C userspace O=$(build)/userspace PREFIX=$(PREFIX) $(gcov_userspace) all
@@ -160,14 +169,33 @@ unit-tests-%: FORCE
 	@$(MAKE) -s -C tests/unit O=$(build)/tests/unit-$* U=$(build)/userspace-$* \
 		SANITIZE="$(sanitize_$*)" $(unit_tests)
 
+# For a board: linked statically, for its guest has no shared objects.
+arm64_prefix = $(or $(CROSS_COMPILE),$(shell scripts/cross --prefix))
+cross_arm64 = CROSS_COMPILE=$(arm64_prefix)
+cross_flags = CC=$(arm64_prefix)gcc AR=$(arm64_prefix)ar \
+	CFLAGS="-O2 -g $$(scripts/cross --cflags)" LDFLAGS="$$(scripts/cross --ldflags)" \
+	PKG_CONFIG="$$(scripts/cross --pkg-config)"
+
+tests-arm64: kernel = arm64
+tests-arm64:
+	@scripts/setup arm64
+	@scripts/cross --libraries >/dev/null
+	@$(MAKE) -s -C userspace O=$(build)/arm64/userspace $(cross_flags) \
+		$(build)/arm64/userspace/libachan.a
+	@$(MAKE) -s -C tests/vm O=$(build)/arm64/tests/vm U=$(build)/arm64/userspace \
+		$(cross_flags) $(vm_tests)
+
 # What goes into a guest: "file=path in the guest". The shell programs are about
 # the real tools; what they do not name here is busybox.
-module_in_guest	= $(build)/module-$*/drivers/achan/achan.ko=/lib/achan.ko
-listener_in_guest = $(build)/module-$*/tests/vm/modules/achan_listener.ko=/lib/achan_listener.ko
+module_in_guest	= $(build)/module-$(kernel)/drivers/achan/achan.ko=/lib/achan.ko
+listener_in_guest = $(build)/module-$(kernel)/tests/vm/modules/achan_listener.ko=/lib/achan_listener.ko
+irq_in_guest	= $(build)/module-$(kernel)/drivers/achan-irq/achan-irq.ko=/lib/achan-irq.ko
+programs	= $(build)$(if $(filter arm64,$(kernel)),/arm64)/tests/vm
 tests_in_guest	= scripts/run-tests=/bin/run-tests tests/vm/tap.sh=/tests/vm/tap.sh \
 	tests/kernels/kcsan-known=/lib/kcsan-known \
 	$(if $(filter test_events,$(vm_tests)),$(listener_in_guest)) \
-	$(foreach t,$(vm_tests),$(if $(filter %.sh,$t),tests/vm,$(build)/tests/vm)/$t=/tests/vm/$t)
+	$(if $(filter test_irq,$(vm_tests)),$(irq_in_guest)) \
+	$(foreach t,$(vm_tests),$(if $(filter %.sh,$t),tests/vm,$(programs))/$t=/tests/vm/$t)
 achan_in_guest	= $(build)/userspace/demo/achan-demo=/usr/bin/ $(examples_in_guest) \
 	$(achanctl_in_guest)
 achanctl_in_guest = $(build)/userspace/achanctl/achanctl=/usr/bin/ \
@@ -190,6 +218,11 @@ $(build)/tests-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests
 			/bin/bash=/bin/bash /usr/bin/setpriv=/usr/bin/ \
 			--python=json) \
 		$(if $(filter test_udev.sh,$(vm_tests)),$(udev_in_guest))
+
+$(build)/tests-arm64.cpio: kernel = arm64
+$(build)/tests-arm64.cpio: $(build)/module-arm64/drivers/achan/achan.ko tests-arm64
+	@scripts/initramfs $@ tests/vm/init --busybox=$$(scripts/cross --libraries)/bin/busybox \
+		$(module_in_guest) $(tests_in_guest)
 
 $(build)/shell-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests userspace
 	@scripts/initramfs $@ tests/vm/init $(module_in_guest) $(tests_in_guest) \

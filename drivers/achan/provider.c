@@ -453,7 +453,9 @@ static ssize_t pull(struct achan_lane *lane, void *data, u32 size,
 	if (ret)
 		return ret;
 	record = achan_ring_next(ring, &cursor);
-	ret = !data || record->length <= size ? record->length : -EMSGSIZE;
+	ret = record->length;
+	if (data && record->length > size)
+		ret = -EMSGSIZE;
 	if (header)
 		*header = *record;
 	if (ret > 0) {
