@@ -56,6 +56,12 @@
 #define EDU_DMA_MEMORY		0x40000
 #define EDU_DMA_BITS		28
 
+/*
+ * Most bytes of a transfer: QEMU before 8.2.1 aborts where one takes the last byte of
+ * the device's memory. So a block can be two pieces.
+ */
+#define EDU_PIECE_MAX		(ACHAN_EDU_BLOCK_MAX - 8)
+
 /* What a device that is no longer there reads. */
 #define EDU_GONE		0xffffffff
 
@@ -88,7 +94,8 @@ struct edu_work {
  * @operands:	  of eduN
  * @blocks:	  of eduN-dma, whose channel is NULL where there is none
  * @going:	  the device may be given something
- * @coming_back:  the block is in the device
+ * @coming_back:  the piece is in the device
+ * @back:	  bytes of the block that have come back
  * @memory:	  for DMA: of ACHAN_EDU_BLOCK_MAX bytes that go and as many that
  *		  come, so that a block that never went is seen
  * @address:	  where the device sees that
@@ -103,6 +110,7 @@ struct edu {
 	struct edu_work blocks;
 	bool going;
 	bool coming_back;
+	u32 back;
 	u8 *memory;
 	dma_addr_t address;
 };
@@ -167,22 +175,30 @@ static void next_operand(struct edu *edu)
 	}
 }
 
+/* Context: lock held. Return: bytes of the piece that is transferred next, or now. */
+static u32 piece(struct edu *edu)
+{
+	return min_t(u32, edu->blocks.record.length - edu->back, EDU_PIECE_MAX);
+}
+
 /* Context: lock held. */
 static void transfer(struct edu *edu, bool from_device)
 {
 	u32 command = EDU_DMA_RUN | EDU_DMA_INTERRUPT;
-	u32 source = edu->address;
+	u32 source = edu->address + edu->back;
 	u32 destination = EDU_DMA_MEMORY;
 
+	if (!edu->going)
+		return;
 	if (from_device) {
 		command |= EDU_DMA_FROM_DEVICE;
+		destination = source + ACHAN_EDU_BLOCK_MAX;
 		source = EDU_DMA_MEMORY;
-		destination = edu->address + ACHAN_EDU_BLOCK_MAX;
 	}
 	edu->coming_back = from_device;
 	iowrite32(source, edu->registers + EDU_DMA_SOURCE);
 	iowrite32(destination, edu->registers + EDU_DMA_DESTINATION);
-	iowrite32(edu->blocks.record.length, edu->registers + EDU_DMA_COUNT);
+	iowrite32(piece(edu), edu->registers + EDU_DMA_COUNT);
 	iowrite32(command, edu->registers + EDU_DMA_COMMAND);
 }
 
@@ -202,6 +218,7 @@ static void next_block(struct edu *edu)
 			continue;
 		}
 		work->busy = true;
+		edu->back = 0;
 		transfer(edu, false);
 	}
 }
@@ -245,12 +262,17 @@ static void dma_done(struct edu *edu, u64 interrupted)
 	if (!edu->blocks.busy ||
 	    (ioread32(edu->registers + EDU_DMA_COMMAND) & EDU_DMA_RUN))
 		return;
-	if (edu->coming_back) {
-		block_done(edu, interrupted);
-		next_block(edu);
-	} else if (edu->going) {
+	if (!edu->coming_back) {
 		transfer(edu, true);
+		return;
 	}
+	edu->back += piece(edu);
+	if (edu->back < edu->blocks.record.length) {
+		transfer(edu, false);
+		return;
+	}
+	block_done(edu, interrupted);
+	next_block(edu);
 }
 
 /* Context: lock held. */
@@ -364,10 +386,30 @@ static void free_index(void *data)
 	ida_free(&indices, edu->index);
 }
 
-/* Whatever the device still does: the memory is not its own any more. */
-static void stop_dma(void *data)
+/*
+ * A computation that has come to its end may raise the interrupt a moment later. On a
+ * line that others share it would stay up for ever, with no handler to take it.
+ */
+static void mask_intx(struct edu *edu)
 {
-	pci_clear_master(data);
+	struct pci_dev *pci = to_pci_dev(edu->device);
+	u16 command;
+
+	pci_read_config_word(pci, PCI_COMMAND, &command);
+	pci_write_config_word(pci, PCI_COMMAND,
+			      command | PCI_COMMAND_INTX_DISABLE);
+}
+
+/*
+ * Whatever the device still does: the memory is not its own any more. When MSI was
+ * turned off INTx came on.
+ */
+static void disconnect(void *data)
+{
+	struct edu *edu = data;
+
+	mask_intx(edu);
+	pci_clear_master(to_pci_dev(edu->device));
 }
 
 static int map(struct pci_dev *pci, struct edu *edu)
@@ -395,7 +437,7 @@ static int prepare_dma(struct pci_dev *pci, struct edu *edu)
 			 "no memory below %lu MiB (is CONFIG_ZONE_DMA on?): no edu%d-dma\n",
 			 BIT(EDU_DMA_BITS - 20), edu->index);
 	pci_set_master(pci);
-	return devm_add_action_or_reset(edu->device, stop_dma, pci);
+	return devm_add_action_or_reset(edu->device, disconnect, edu);
 }
 
 static int create(struct edu *edu, struct edu_work *work, const char *suffix,
@@ -440,10 +482,7 @@ static int request_interrupt(struct pci_dev *pci, struct edu *edu)
 	return 0;
 }
 
-/*
- * While the handler is still there to acknowledge: an interrupt that came later
- * would stay up on a line that others share.
- */
+/* While the handler is still there to acknowledge what comes. */
 static void quiet(void *data)
 {
 	struct edu *edu = data;
@@ -454,6 +493,7 @@ static void quiet(void *data)
 	iowrite32(0, edu->registers + EDU_STATUS);
 	if (wait_idle(edu))
 		dev_warn(edu->device, "still at work\n");
+	mask_intx(edu);
 }
 
 /* What was written while there was no interrupt has waited until now. */
