@@ -25,6 +25,9 @@ guest_kcsan	:= --memory=1024 --slow=4 --append=panic_on_warn=0
 guest_newest	:= --memory=1024 --slow=4 --append=slub_debug=FZP
 guest_arm64	:= --architecture=aarch64 --device-tree=tests/vm/arm64.dts --monitor
 
+# What achan-edu drives. Its registers are a program's too, to raise interrupts.
+edu_guest	:= --device=edu,id=edu0,addr=0x0a --device=edu,id=edu1,addr=0x0e --append=iomem=relaxed
+
 # The guest's programs, in the order in which they run. The last ones take long, or
 # unload the module of the others. Random operations say most on a kernel that
 # checks: the others run them when they are asked for, by T=torture.
@@ -86,8 +89,8 @@ help:
 	@sed -n 's/^#? \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 
 #? make                 the module, the library, the tools and the tests
-#? make modules         achan.ko, achan-irq.ko; KDIR= the kernel's build directory,
-#?                      ARCH=, CROSS_COMPILE=
+#? make modules         achan.ko, achan-edu.ko, achan-irq.ko; KDIR= the kernel's build
+#?                      directory, ARCH=, CROSS_COMPILE=
 #? make install         library, headers, achanctl, pages, udev rule; DESTDIR=, PREFIX=
 #? make modules_install achan.ko for the kernel in KDIR
 #? make uninstall       takes back what install put there
@@ -189,11 +192,13 @@ tests-arm64:
 # the real tools; what they do not name here is busybox.
 module_in_guest	= $(build)/module-$(kernel)/drivers/achan/achan.ko=/lib/achan.ko
 listener_in_guest = $(build)/module-$(kernel)/tests/vm/modules/achan_listener.ko=/lib/achan_listener.ko
+edu_in_guest	= $(build)/module-$(kernel)/drivers/achan-edu/achan-edu.ko=/lib/achan-edu.ko
 irq_in_guest	= $(build)/module-$(kernel)/drivers/achan-irq/achan-irq.ko=/lib/achan-irq.ko
 programs	= $(build)$(if $(filter arm64,$(kernel)),/arm64)/tests/vm
 tests_in_guest	= scripts/run-tests=/bin/run-tests tests/vm/tap.sh=/tests/vm/tap.sh \
 	tests/kernels/kcsan-known=/lib/kcsan-known \
 	$(if $(filter test_events,$(vm_tests)),$(listener_in_guest)) \
+	$(if $(filter test_edu,$(vm_tests)),$(edu_in_guest)) \
 	$(if $(filter test_irq,$(vm_tests)),$(irq_in_guest)) \
 	$(foreach t,$(vm_tests),$(if $(filter %.sh,$t),tests/vm,$(programs))/$t=/tests/vm/$t)
 achan_in_guest	= $(build)/userspace/demo/achan-demo=/usr/bin/ $(examples_in_guest) \
@@ -272,7 +277,8 @@ run-%: $(build)/tests-%.cpio
 	$(if $(vm_tests),,$(error no test in tests/vm is named like T="$(T)"))
 	@trap 'kill 0' INT TERM; \
 	$(foreach guest,$(guests),scripts/guest --name=$(guest) --results=$(results) \
-		$(guest_$*) $(GUEST) $$(scripts/kernel --image $*) $< tests \
+		$(guest_$*) $(if $(filter test_edu,$(vm_tests)),$(edu_guest) --monitor) \
+		$(GUEST) $$(scripts/kernel --image $*) $< tests \
 		$(if $(shares),$(share_$(guest:$*-%=%)),$(vm_tests)) & ) wait
 
 # Built anew, so that nothing is counted of sources that have changed since.

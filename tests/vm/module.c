@@ -33,6 +33,11 @@ long module_load_other(const char *name)
 	return load(name, "");
 }
 
+long module_load_other_with(const char *name, const char *parameters)
+{
+	return load(name, parameters);
+}
+
 long module_unload_other(const char *name)
 {
 	return vm_errno(syscall(SYS_delete_module, name, O_NONBLOCK));
