@@ -25,6 +25,9 @@ guest_kcsan	:= --memory=1024 --slow=4 --append=panic_on_warn=0
 guest_newest	:= --memory=1024 --slow=4 --append=slub_debug=FZP
 guest_arm64	:= --architecture=aarch64 --device-tree=tests/vm/arm64.dts --monitor --slow=4
 
+# What achan-edu drives. Its registers are a program's too, to raise interrupts.
+edu_guest	:= --device=edu,id=edu0,addr=0x0a --device=edu,id=edu1,addr=0x0e --append=iomem=relaxed
+
 # The guest's programs, in the order in which they run. The last ones take long, or
 # unload the module of the others. Random operations say most on a kernel that
 # checks: the others run them when they are asked for, by T=torture.
@@ -45,7 +48,7 @@ vm_tests = $(if $(T),$(chosen_tests),$(or $(tests_$(kernel)),$(filter-out $(boar
 	$(if $(filter $(checking_kernels),$(kernel)),,test_torture),$(all_tests))))
 # A kernel that checks is slow, and most tests keep one processor busy: two guests
 # share them. The first one has about half of the work.
-first_share := test_aio test_aio_cancel test_control test_events test_fail_nth test_tools.sh \
+first_share := test_aio test_aio_cancel test_control test_edu test_events test_storm test_fail_nth test_tools.sh \
 	test_achanctl.sh test_udev.sh test_threads test_module.sh
 share_1 = $(filter $(first_share),$(vm_tests))
 share_2 = $(filter-out $(first_share),$(vm_tests))
@@ -86,8 +89,8 @@ help:
 	@sed -n 's/^#? \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 
 #? make                 the module, the library, the tools and the tests
-#? make modules         achan.ko, achan-irq.ko; KDIR= the kernel's build directory,
-#?                      ARCH=, CROSS_COMPILE=
+#? make modules         achan.ko, achan-edu.ko, achan-irq.ko; KDIR= the kernel's build
+#?                      directory, ARCH=, CROSS_COMPILE=
 #? make install         library, headers, achanctl, pages, udev rule; DESTDIR=, PREFIX=
 #? make modules_install achan.ko for the kernel in KDIR
 #? make uninstall       takes back what install put there
@@ -189,17 +192,18 @@ tests-arm64:
 # What goes into a guest: "file=path in the guest". The shell programs are about
 # the real tools; what they do not name here is busybox.
 module_in_guest	= $(build)/module-$(kernel)/drivers/achan/achan.ko=/lib/achan.ko
-other_modules = $(if $(filter test_events,$(vm_tests)),achan_listener) \
-	$(if $(filter test_provider test_storm test_lifetime,$(vm_tests)),achan_probe achan_clock achan_adder)
-modules_in_guest = $(foreach m,$(other_modules), \
-	$(build)/module-$(kernel)/tests/vm/modules/$m.ko=/lib/$m.ko) \
-	$(if $(filter test_irq,$(vm_tests)), \
-		$(build)/module-$(kernel)/drivers/achan-irq/achan-irq.ko=/lib/achan-irq.ko)
-programs_directory = $(build)$(if $(filter arm64,$(kernel)),/arm64)/tests/vm
+# Modules that only some of the programs need.
+modules_of	= $(if $(filter $(1),$(vm_tests)),$(2:%=$(build)/module-$(kernel)/%.ko))
+other_modules	= $(call modules_of,test_events,tests/vm/modules/achan_listener) \
+	$(call modules_of,test_provider test_storm test_lifetime,$(addprefix \
+		tests/vm/modules/,achan_probe achan_clock achan_adder)) \
+	$(call modules_of,test_edu,drivers/achan-edu/achan-edu) \
+	$(call modules_of,test_irq,drivers/achan-irq/achan-irq)
+programs	= $(build)$(if $(filter arm64,$(kernel)),/arm64)/tests/vm
 tests_in_guest	= scripts/run-tests=/bin/run-tests tests/vm/tap.sh=/tests/vm/tap.sh \
 	tests/kernels/kcsan-known=/lib/kcsan-known \
-	$(modules_in_guest) \
-	$(foreach t,$(vm_tests),$(if $(filter %.sh,$t),tests/vm,$(programs_directory))/$t=/tests/vm/$t)
+	$(other_modules:%=%=/lib/) \
+	$(foreach t,$(vm_tests),$(if $(filter %.sh,$t),tests/vm,$(programs))/$t=/tests/vm/$t)
 achan_in_guest	= $(build)/userspace/demo/achan-demo=/usr/bin/ $(examples_in_guest) \
 	$(achanctl_in_guest)
 achanctl_in_guest = $(build)/userspace/achanctl/achanctl=/usr/bin/ \
@@ -276,7 +280,8 @@ run-%: $(build)/tests-%.cpio
 	$(if $(vm_tests),,$(error no test in tests/vm is named like T="$(T)"))
 	@trap 'kill 0' INT TERM; \
 	$(foreach guest,$(guests),scripts/guest --name=$(guest) --results=$(results) \
-		$(guest_$*) $(GUEST) $$(scripts/kernel --image $*) $< tests \
+		$(guest_$*) $(if $(filter test_edu,$(vm_tests)),$(edu_guest) --monitor) \
+		$(GUEST) $$(scripts/kernel --image $*) $< tests \
 		$(if $(shares),$(share_$(guest:$*-%=%)),$(vm_tests)) & ) wait
 
 # Built anew, so that nothing is counted of sources that have changed since.
