@@ -50,3 +50,10 @@ until_open() {
 		sleep 0.1
 	done
 }
+
+# until_lines FILE N: a monitor that lists what is there has begun to listen before
+until_lines() {
+	until [ "$(wc -l <"$1")" -ge "$2" ]; do
+		sleep 0.1
+	done
+}

@@ -222,9 +222,10 @@ stats_of_one_that_is_removed_meanwhile_ends() {
 }
 
 monitor_tells_what_happens() {
-	limited achanctl monitor --count 4 >/tmp/events &
+	: >/tmp/events
+	limited achanctl monitor --list --count 9 >/tmp/events &
 	monitor=$!
-	sleep 1
+	until_lines /tmp/events 5
 	achanctl create observed
 	achanctl send --text x observed
 	achanctl remove observed
@@ -236,14 +237,15 @@ monitor_tells_what_happens() {
 }
 
 monitor_json_is_json() {
-	limited achanctl monitor --json --count 2 >/tmp/events &
+	: >/tmp/events
+	limited achanctl monitor --json --list --count 7 >/tmp/events &
 	monitor=$!
-	sleep 1
+	until_lines /tmp/events 5
 	achanctl create observed
 	achanctl remove observed
 	wait $monitor
 	cat /tmp/events
-	head -n 1 /tmp/events >/tmp/json
+	tail -n 2 /tmp/events | head -n 1 >/tmp/json
 	json /tmp/json "it['event'] == 'created' and it['channel']['name'] == 'observed'"
 	tail -n 1 /tmp/events >/tmp/json
 	json /tmp/json "it['event'] == 'removed'"
@@ -326,9 +328,10 @@ without_the_module_it_says_what_to_do() {
 }
 
 monitor_ends_when_the_module_goes() {
-	limited achanctl monitor >/tmp/events 2>/tmp/err &
+	: >/tmp/events
+	limited achanctl monitor --list >/tmp/events 2>/tmp/err &
 	monitor=$!
-	sleep 1
+	until_lines /tmp/events 5
 	rmmod achan
 	status=0
 	wait $monitor || status=$?

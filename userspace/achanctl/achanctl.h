@@ -92,7 +92,7 @@ struct word {
 	uint32_t value;
 };
 
-extern const struct word kind_words[], mode_words[], delivery_words[],
+extern const struct word kind_words[], made_kind_words[], mode_words[], delivery_words[],
 	hangup_words[], overflow_words[], event_words[], feature_words[];
 
 bool parse_word(const struct word *words, const char *text, uint32_t *value);

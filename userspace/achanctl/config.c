@@ -132,8 +132,8 @@ enum status config_option(const struct command *command, int code,
 	choice->mask |= masks[code - CONFIG_FIRST];
 	switch (code) {
 	case CONFIG_KIND:
-		return take_word(command, "--kind", kind_words, argument,
-				 &config->kind);
+		return take_word(command, "--kind", made_kind_words,
+				 argument, &config->kind);
 	case CONFIG_PEER:
 		return take_name(command, argument, choice->create.peer_name);
 	case CONFIG_MODE:
@@ -212,8 +212,6 @@ static const char *combination_fault(const struct achan_config *config)
 		return "--hangup fifo is for a loop; a pair has --hangup peer";
 	if (!pair && config->hangup == ACHAN_HANGUP_PEER)
 		return "--hangup peer is for a pair; a loop has --hangup fifo";
-	if (config->kind == ACHAN_KIND_PROVIDER)
-		return "only a kernel module makes channels of kind provider";
 	return NULL;
 }
 

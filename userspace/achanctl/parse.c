@@ -4,6 +4,13 @@
 
 #include <ctype.h>
 
+/* What a user can make. */
+const struct word made_kind_words[] = {
+	{ "loop", ACHAN_KIND_LOOP },
+	{ "pair", ACHAN_KIND_PAIR },
+	{ NULL, 0 },
+};
+
 const struct word kind_words[] = {
 	{ "loop", ACHAN_KIND_LOOP },
 	{ "pair", ACHAN_KIND_PAIR },
