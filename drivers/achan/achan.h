@@ -11,15 +11,17 @@
  *
  * A channel reads from its rx lane and writes into its tx lane. For a loop
  * channel both are the same; for a pair each one's tx is the other's rx. A
- * provider pushes into rx and pulls from tx; where it does not pull, nothing can be
- * written, and tx is rx. A lane is a ring and the requests parked at its two ends. In a broadcast each file
- * open for reading has a lane of its own, which is filled from the channel's.
+ * provider pushes into rx and pulls from tx; where it does not pull, nothing can
+ * be written, and tx is rx. A lane is a ring and the requests parked at its two
+ * ends. In a broadcast each file open for reading has a lane of its own, which is
+ * filled from the channel's.
  *
  * Lock order: achan_registry_lock, unit->ends, event_lock, broadcast->lock;
- * then, apart from these, ioctx ctx_lock (fs/aio.c), then ring.lock, then the raw locks inside
- * of queue_work(). Nothing else is called with ring.lock held that takes
- * a lock: not kiocb_set_cancel_fn(), ki_complete(), kill_fasync(), a wake-up of
- * a channel's wait queue, or a copy from or to user memory.
+ * then, apart from these, ioctx ctx_lock (fs/aio.c), then ring.lock, then the raw
+ * locks inside of queue_work() and irq_work_queue(). Nothing else is called with
+ * ring.lock held that takes a lock: not kiocb_set_cancel_fn(), ki_complete(),
+ * kill_fasync(), a wake-up of a channel's wait queue, or a copy from or to user
+ * memory. A provider's locks come before ring.lock, and are never held by us.
  */
 #ifndef _ACHAN_INTERNAL_H
 #define _ACHAN_INTERNAL_H

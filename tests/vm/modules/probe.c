@@ -207,7 +207,7 @@ static int storm_thread(void *data)
 	context_run(storm->context, storm->times, storm->length);
 	atomic_dec(&running);
 	while (!kthread_should_stop())
-		msleep(1);
+		usleep_range(1000, 2000);
 	return 0;
 }
 
