@@ -402,12 +402,12 @@ unsigned int achan_lane_due(struct achan_lane *lane, bool committed);
 void achan_lane_do(struct achan_lane *lane, unsigned int due);
 void achan_lane_touch(struct achan_lane *lane);
 void achan_lane_count_missed(struct achan_lane *lane);
-struct achan_record *achan_lane_reserve(struct achan_lane *lane, u32 length,
-					u64 timestamp);
+struct achan_record *achan_lane_reserve(struct achan_lane *lane, u32 length);
 void achan_lane_settle(struct achan_lane *lane, struct achan_record *record,
 		       bool commit, unsigned int due);
 int achan_lane_push(struct achan_lane *lane, const void *data, u32 length,
-		    u64 timestamp, const u64 *sequence, unsigned int due);
+		    const u64 *timestamp, const u64 *sequence,
+		    unsigned int due);
 int achan_lane_claim(struct achan_lane *lane, struct achan_cursor *cursor,
 		     bool wait);
 void achan_lane_release(struct achan_lane *lane,

@@ -326,7 +326,7 @@ static unsigned int deliver(struct achan_lane *home,
 		if (record->sequence < reader->from)
 			continue;
 		achan_lane_push(reader->lane, achan_record_payload(record),
-				record->length, record->timestamp,
+				record->length, &record->timestamp,
 				&record->sequence, 0);
 		nr++;
 	}

@@ -322,13 +322,17 @@ void achan_lane_count_missed(struct achan_lane *lane)
 
 /* Context: ring.lock held. Room for a record whose producer cannot wait. */
 static struct achan_record *reserve_or_lose(struct achan_lane *lane, u32 length,
-					    u64 timestamp, unsigned int *due)
+					    const u64 *given, unsigned int *due)
 {
 	struct achan_ring *ring = &lane->ring;
 	u64 overwritten = ring->overwritten;
 	struct achan_record *record;
+	u64 timestamp;
 
 	achan_lane_count_missed(lane);
+	/* Under the lock, so that times ascend as numbers do. */
+	timestamp = given && !lane->policy.no_timestamps ? *given :
+		    achan_lane_time(lane);
 	record = achan_ring_reserve(ring, length, timestamp);
 	if (!record && lane->policy.overflow == ACHAN_OVERFLOW_OVERWRITE &&
 	    achan_ring_make_room(ring, length))
@@ -351,16 +355,14 @@ static struct achan_record *reserve_or_lose(struct achan_lane *lane, u32 length,
 
 /**
  * achan_lane_reserve() - room for a record whose producer cannot wait
- * @lane:      the lane
- * @length:    bytes of payload, at least one
- * @timestamp: what its header shall say
+ * @lane:   the lane
+ * @length: bytes of payload, at least one
  *
  * Context: any but NMI; no lock of ours held. Return: the record, for
  * achan_lane_settle(); NULL if it was lost, which is counted, or if it can never
  * fit, or if the lane is dead.
  */
-struct achan_record *achan_lane_reserve(struct achan_lane *lane, u32 length,
-					u64 timestamp)
+struct achan_record *achan_lane_reserve(struct achan_lane *lane, u32 length)
 {
 	struct achan_record *record = NULL;
 	unsigned int due = 0;
@@ -370,7 +372,7 @@ struct achan_record *achan_lane_reserve(struct achan_lane *lane, u32 length,
 		return NULL;
 	raw_spin_lock_irqsave(&lane->ring.lock, flags);
 	if (!lane->dead)
-		record = reserve_or_lose(lane, length, timestamp, &due);
+		record = reserve_or_lose(lane, length, NULL, &due);
 	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
 	if (record)
 		trace_achan_reserve(achan_minor(lane->writer),
@@ -418,7 +420,7 @@ static int loss_error(const struct achan_lane *lane)
  * one attempt, and the lock is kept over the copy.
  */
 static int push_in_nmi(struct achan_lane *lane, const void *data, u32 length,
-		       u64 timestamp, unsigned int due)
+		       const u64 *timestamp, unsigned int due)
 {
 	struct achan_record *record;
 	unsigned long flags;
@@ -451,7 +453,7 @@ static int push_in_nmi(struct achan_lane *lane, const void *data, u32 length,
  * @lane:      the lane
  * @data:      its payload
  * @length:    bytes of it, at least one
- * @timestamp: what its header shall say
+ * @timestamp: what its header shall say, or NULL for the present time
  * @sequence:  its number, or NULL for the next one
  * @due:       ACHAN_DUE_* besides what follows from it
  *
@@ -463,7 +465,8 @@ static int push_in_nmi(struct achan_lane *lane, const void *data, u32 length,
  * NMI; -EMSGSIZE if it can never fit; -ENODEV.
  */
 int achan_lane_push(struct achan_lane *lane, const void *data, u32 length,
-		    u64 timestamp, const u64 *sequence, unsigned int due)
+		    const u64 *timestamp, const u64 *sequence,
+		    unsigned int due)
 {
 	struct achan_ring *ring = &lane->ring;
 	struct achan_record *record;

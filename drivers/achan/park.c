@@ -49,6 +49,9 @@
  */
 #define ACHAN_STEPS_MAX		64
 
+/* The same in a hard interrupt: each may copy ACHAN_PIN_PAGES pages. */
+#define ACHAN_STEPS_IRQ_MAX	8
+
 unsigned int achan_parked_max = 65536;
 unsigned int achan_parked_bytes = 4U << 20;
 
@@ -636,7 +639,9 @@ static unsigned int park_run(struct achan_lane *lane, bool committed,
  */
 unsigned int achan_park_run(struct achan_lane *lane, bool committed)
 {
-	struct achan_runner runner = { .steps = ACHAN_STEPS_MAX };
+	struct achan_runner runner = {
+		.steps = in_hardirq() ? ACHAN_STEPS_IRQ_MAX : ACHAN_STEPS_MAX,
+	};
 
 	return park_run(lane, committed, &runner);
 }

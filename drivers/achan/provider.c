@@ -310,6 +310,20 @@ const char *achan_name(const struct achan *channel)
 }
 EXPORT_SYMBOL_NS_GPL(achan_name, ACHAN_NAMESPACE);
 
+static int push(struct achan *channel, const void *data, u32 length,
+		const u64 *timestamp)
+{
+	int ret;
+
+	if (!length)
+		return -EINVAL;
+	rcu_read_lock();
+	ret = achan_lane_push(channel->rx, data, length, timestamp, NULL,
+			      ACHAN_DUE_APART);
+	rcu_read_unlock();
+	return ret;
+}
+
 /**
  * achan_push_at() - put a record in, with a time of the caller's
  * @channel:   the channel
@@ -322,15 +336,7 @@ EXPORT_SYMBOL_NS_GPL(achan_name, ACHAN_NAMESPACE);
 int achan_push_at(struct achan *channel, const void *data, u32 length,
 		  u64 timestamp)
 {
-	int ret;
-
-	if (!length)
-		return -EINVAL;
-	rcu_read_lock();
-	ret = achan_lane_push(channel->rx, data, length, timestamp, NULL,
-			      ACHAN_DUE_APART);
-	rcu_read_unlock();
-	return ret;
+	return push(channel, data, length, &timestamp);
 }
 EXPORT_SYMBOL_NS_GPL(achan_push_at, ACHAN_NAMESPACE);
 
@@ -350,7 +356,8 @@ EXPORT_SYMBOL_NS_GPL(achan_push_at, ACHAN_NAMESPACE);
  *
  * Context: any: process, softirq, hard interrupt, NMI, on PREEMPT_RT too; with any
  * locks held but those that a wake-up takes (of the scheduler, of timers). Records
- * of several contexts get their numbers in the order of the calls.
+ * of several contexts get numbers and times in one order; the time of one that an
+ * NMI pushes can be off by a little.
  *
  * Return: 0, also for a record that was dropped or made older ones go; -ENOSPC if it
  * was refused, see @room of struct achan_operations; -EBUSY if an NMI lost it;
@@ -359,8 +366,7 @@ EXPORT_SYMBOL_NS_GPL(achan_push_at, ACHAN_NAMESPACE);
  */
 int achan_push(struct achan *channel, const void *data, u32 length)
 {
-	return achan_push_at(channel, data, length,
-			     achan_lane_time(channel->rx));
+	return push(channel, data, length, NULL);
 }
 EXPORT_SYMBOL_NS_GPL(achan_push, ACHAN_NAMESPACE);
 
@@ -377,13 +383,12 @@ EXPORT_SYMBOL_NS_GPL(achan_push, ACHAN_NAMESPACE);
  */
 void *achan_reserve(struct achan *channel, u32 length)
 {
-	struct achan_record *record = NULL;
+	struct achan_record *record;
 
 	if (WARN_ON_ONCE(in_nmi()) || !length)
 		return NULL;
 	rcu_read_lock();
-	record = achan_lane_reserve(channel->rx, length,
-				    achan_lane_time(channel->rx));
+	record = achan_lane_reserve(channel->rx, length);
 	rcu_read_unlock();
 	return record ? achan_record_payload(record) : NULL;
 }

@@ -24,6 +24,8 @@ static long account(struct consumer *consumer, const void *data, size_t bytes)
 			return -EBADMSG;
 		consumer->gaps += record->sequence - consumer->next;
 		consumer->next = record->sequence + 1;
+		consumer->backwards += record->timestamp < consumer->time;
+		consumer->time = record->timestamp;
 		consumer->records++;
 		if (record->length == CONSUMER_MARKER)
 			consumer->marked = true;

@@ -24,13 +24,18 @@ struct consumer_model {
 extern const struct consumer_model consumer_models[];
 extern const size_t consumer_model_count;
 
-/* next: number of the record that comes next; gaps: numbers that did not come. */
+/*
+ * next: number of the record that comes next; gaps: numbers that did not come;
+ * backwards: times that were before that of the record before.
+ */
 struct consumer {
 	const struct consumer_model *model;
 	int fd;
 	uint64_t next;
 	uint64_t records;
 	uint64_t gaps;
+	uint64_t time;
+	uint64_t backwards;
 	bool marked;		/* the marker came */
 	bool done;
 	struct vm_thread thread;
