@@ -78,7 +78,7 @@ MAKEFLAGS += --no-print-directory
 
 .PHONY: all modules userspace library achanctl tests tests-arm64 unit-tests install uninstall modules_install \
 	clean distclean help setup check ci coverage torture fuzz \
-	demo shell lint FORCE
+	demo models interrupts shell lint FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 .NOTPARALLEL:
@@ -117,6 +117,8 @@ help:
 #? make fuzz            system calls made up by coverage, on the debug kernel, and what
 #?                      the library takes from others; TIME=600 seconds, SEED=
 #? make models          measures the README's table of I/O models, UIO's column too
+#? make interrupts      counts instructions from an interrupt to the program that has
+#?                      its datum: UIO and achan on the same device
 #? make shell           a shell in a guest with module and tools; K=6.1
 #? make lint            every static check of the sources: silent when good
 
@@ -320,22 +322,39 @@ demo: setup $(build)/demo-$(K).cpio
 
 # UIO's modules come with Debian's plain image only; QEMU's edu is what they drive.
 uio	:= uio uio_pci_generic
-
-$(build)/models.cpio: $(build)/module-6.12-plain/drivers/achan/achan.ko userspace
+uio_in_guest = $(foreach m,$(uio),$(build)/$m.ko=/lib/$m.ko)
+define unpack_uio
 	@for m in $(uio); do \
 		xz -dc $$(find $$(scripts/kernel 6.12-plain)/lib -name $$m.ko.xz) \
 			>$(build)/$$m.ko || exit; \
 	done
+endef
+
+$(build)/models.cpio: $(build)/module-6.12-plain/drivers/achan/achan.ko userspace
+	$(unpack_uio)
 	@scripts/initramfs $@ tests/vm/init \
 		$(build)/module-6.12-plain/drivers/achan/achan.ko=/lib/achan.ko \
-		$(build)/userspace/demo/achan-models=/usr/bin/ \
-		$(foreach m,$(uio),$(build)/$m.ko=/lib/$m.ko)
+		$(build)/userspace/demo/achan-models=/usr/bin/ $(uio_in_guest)
 
 models: setup $(build)/models.cpio
 	@scripts/guest --name=models --results=$(results) --device=edu \
 		$$(scripts/kernel --image 6.12-plain) $(build)/models.cpio command \
 		'insmod /lib/uio.ko; insmod /lib/uio_pci_generic.ko; \
 		 echo 1234 11e8 >/sys/bus/pci/drivers/uio_pci_generic/new_id; achan-models'
+
+$(build)/interrupts.cpio: kernel = 6.12-plain
+$(build)/interrupts.cpio: $(build)/module-6.12-plain/drivers/achan/achan.ko userspace
+	$(unpack_uio)
+	@scripts/initramfs $@ tests/vm/init $(module_in_guest) $(edu_in_guest) \
+		$(build)/userspace/bench/achan-interrupts=/usr/bin/ $(uio_in_guest)
+
+# Without nokaslr the figures depend on where the kernel happens to be.
+interrupts: setup $(build)/interrupts.cpio
+	@scripts/guest --name=interrupts --results=$(results) --device=edu --count \
+		--append="nokaslr iomem=relaxed" $$(scripts/kernel --image 6.12-plain) \
+		$(build)/interrupts.cpio command 'insmod /lib/uio.ko; \
+		insmod /lib/uio_pci_generic.ko; insmod /lib/achan-edu.ko; achan-interrupts; \
+		status=$$?; rmmod achan-edu; exit $$status'
 
 shell: setup $(build)/shell-$(K).cpio
 	@scripts/guest --name=shell --results=$(results) $$(scripts/kernel --image $(K)) \
