@@ -19,10 +19,12 @@ K	?= 6.12
 
 # What they need of scripts/guest. A data race does not stop the guest: tests/vm/init
 # tells the kernel's own from achan's. Who allocated and who freed what, KASAN keeps:
-# SLUB need not do so too, which takes half of the time.
-guest_debug	:= --memory=1024 --slow=4 --rounds=2 --append=slub_debug=FZP
-guest_kcsan	:= --memory=1024 --slow=4 --append=panic_on_warn=0
-guest_newest	:= --memory=1024 --slow=4 --append=slub_debug=FZP
+# SLUB need not do so too, which takes half of the time. The ACPI tables of q35 say at
+# once what interrupt lines are; a slow kernel thinks for half a minute about those of
+# QEMU's default machine.
+guest_debug	:= --machine=q35 --memory=1024 --slow=4 --rounds=2 --append=slub_debug=FZP
+guest_kcsan	:= --machine=q35 --memory=1024 --slow=4 --append=panic_on_warn=0
+guest_newest	:= --machine=q35 --memory=1024 --slow=4 --append=slub_debug=FZP
 guest_arm64	:= --architecture=aarch64 --device-tree=tests/vm/arm64.dts --monitor
 
 # What achan-edu drives. Its registers are a program's too, to raise interrupts.
@@ -237,8 +239,8 @@ $(build)/shell-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests userspace
 
 # The payload is a file that every guest has a real one of: its own kernel.
 $(build)/demo-%.cpio: $(build)/module-%/drivers/achan/achan.ko userspace
-	@scripts/initramfs $@ tests/vm/init $(module_in_guest) $(achan_in_guest) \
-		$$(scripts/kernel --image $*)=/boot/vmlinuz
+	@scripts/initramfs $@ tests/vm/init $(module_in_guest) $(edu_in_guest) \
+		$(achan_in_guest) $$(scripts/kernel --image $*)=/boot/vmlinuz
 
 setup:
 	@scripts/setup
@@ -317,8 +319,10 @@ fuzz: setup $(build)/fuzz/module/drivers/achan/achan.ko
 		TIME=$$((($(TIME) + 9) / 10)) run-library
 
 demo: setup $(build)/demo-$(K).cpio
-	@scripts/guest --name=demo --results=$(results) $$(scripts/kernel --image $(K)) \
-		$(build)/demo-$(K).cpio command achan-demo /boot/vmlinuz
+	@scripts/guest --name=demo --results=$(results) --device=edu \
+		$$(scripts/kernel --image $(K)) $(build)/demo-$(K).cpio command \
+		'insmod /lib/achan-edu.ko; achan-demo /boot/vmlinuz; status=$$?; \
+		rmmod achan-edu; exit $$status'
 
 # UIO's modules come with Debian's plain image only; QEMU's edu is what they drive.
 uio	:= uio uio_pci_generic
