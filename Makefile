@@ -120,7 +120,7 @@ help:
 #?                      the library takes from others; TIME=600 seconds, SEED=
 #? make models          measures the README's table of I/O models, UIO's column too
 #? make interrupts      counts instructions from an interrupt to the program that has
-#?                      its datum: UIO and achan on the same device
+#?                      its datum: UIO and achan on the same device; K=6.1
 #? make shell           a shell in a guest with module and tools; K=6.1
 #? make lint            every static check of the sources: silent when good
 
@@ -329,13 +329,14 @@ uio	:= uio uio_pci_generic
 uio_in_guest = $(foreach m,$(uio),$(build)/$m.ko=/lib/$m.ko)
 define unpack_uio
 	@for m in $(uio); do \
-		xz -dc $$(find $$(scripts/kernel 6.12-plain)/lib -name $$m.ko.xz) \
+		file=$$(find $$(scripts/kernel $(1))/lib -name "$$m.ko*") && \
+		case $$file in *.xz) xz -dc "$$file" ;; *) cat "$$file" ;; esac \
 			>$(build)/$$m.ko || exit; \
 	done
 endef
 
 $(build)/models.cpio: $(build)/module-6.12-plain/drivers/achan/achan.ko userspace
-	$(unpack_uio)
+	$(call unpack_uio,6.12-plain)
 	@scripts/initramfs $@ tests/vm/init \
 		$(build)/module-6.12-plain/drivers/achan/achan.ko=/lib/achan.ko \
 		$(build)/userspace/demo/achan-models=/usr/bin/ $(uio_in_guest)
@@ -346,17 +347,18 @@ models: setup $(build)/models.cpio
 		'insmod /lib/uio.ko; insmod /lib/uio_pci_generic.ko; \
 		 echo 1234 11e8 >/sys/bus/pci/drivers/uio_pci_generic/new_id; achan-models'
 
-$(build)/interrupts.cpio: kernel = 6.12-plain
-$(build)/interrupts.cpio: $(build)/module-6.12-plain/drivers/achan/achan.ko userspace
-	$(unpack_uio)
+$(build)/interrupts-%.cpio: $(build)/module-%/drivers/achan/achan.ko userspace
+	$(call unpack_uio,$*)
 	@scripts/initramfs $@ tests/vm/init $(module_in_guest) $(edu_in_guest) \
 		$(build)/userspace/bench/achan-interrupts=/usr/bin/ $(uio_in_guest)
 
+plain = $(K:%-plain=%)-plain
+
 # Without nokaslr the figures depend on where the kernel happens to be.
-interrupts: setup $(build)/interrupts.cpio
+interrupts: setup $(build)/interrupts-$(plain).cpio
 	@scripts/guest --name=interrupts --results=$(results) --device=edu --count \
-		--append="nokaslr iomem=relaxed" $$(scripts/kernel --image 6.12-plain) \
-		$(build)/interrupts.cpio command 'insmod /lib/uio.ko; \
+		--append="nokaslr iomem=relaxed" $$(scripts/kernel --image $(plain)) \
+		$(build)/interrupts-$(plain).cpio command 'insmod /lib/uio.ko; \
 		insmod /lib/uio_pci_generic.ko; insmod /lib/achan-edu.ko; achan-interrupts; \
 		status=$$?; rmmod achan-edu; exit $$status'
 
