@@ -25,7 +25,7 @@ K	?= 6.12
 guest_debug	:= --machine=q35 --memory=1024 --slow=4 --rounds=2 --append=slub_debug=FZP
 guest_kcsan	:= --machine=q35 --memory=1024 --slow=4 --append=panic_on_warn=0
 guest_newest	:= --machine=q35 --memory=1024 --slow=4 --append=slub_debug=FZP
-guest_arm64	:= --architecture=aarch64 --device-tree=tests/vm/arm64.dts --monitor
+guest_arm64	:= --architecture=aarch64 --device-tree=tests/vm/arm64.dts --monitor --slow=4
 
 # What achan-edu drives. Its registers are a program's too, to raise interrupts.
 edu_guest	:= --device=edu,id=edu0,addr=0x0a --device=edu,id=edu1,addr=0x0e --append=iomem=relaxed
@@ -132,6 +132,7 @@ define build_module
 	@cp -rsf $(CURDIR)/Kbuild $(CURDIR)/drivers $(CURDIR)/include $(1)
 	@mkdir -p $(1)/tests/vm
 	@cp -rsf $(CURDIR)/tests/vm/modules $(1)/tests/vm
+	@scripts/examples Documentation/provider.rst $(1)/tests/vm/modules
 	@+$(MAKE) -s -C $(2) M=$(1) $(3)
 endef
 
@@ -195,16 +196,19 @@ tests-arm64:
 # What goes into a guest: "file=path in the guest". The shell programs are about
 # the real tools; what they do not name here is busybox.
 module_in_guest	= $(build)/module-$(kernel)/drivers/achan/achan.ko=/lib/achan.ko
-listener_in_guest = $(build)/module-$(kernel)/tests/vm/modules/achan_listener.ko=/lib/achan_listener.ko
+other_modules = $(if $(filter test_events,$(vm_tests)),achan_listener) \
+	$(if $(filter test_provider test_storm test_lifetime,$(vm_tests)),achan_probe achan_clock achan_adder)
 edu_in_guest	= $(build)/module-$(kernel)/drivers/achan-edu/achan-edu.ko=/lib/achan-edu.ko
-irq_in_guest	= $(build)/module-$(kernel)/drivers/achan-irq/achan-irq.ko=/lib/achan-irq.ko
-programs	= $(build)$(if $(filter arm64,$(kernel)),/arm64)/tests/vm
+modules_in_guest = $(foreach m,$(other_modules), \
+	$(build)/module-$(kernel)/tests/vm/modules/$m.ko=/lib/$m.ko) \
+	$(if $(filter test_edu,$(vm_tests)),$(edu_in_guest)) \
+	$(if $(filter test_irq,$(vm_tests)), \
+		$(build)/module-$(kernel)/drivers/achan-irq/achan-irq.ko=/lib/achan-irq.ko)
+programs_directory = $(build)$(if $(filter arm64,$(kernel)),/arm64)/tests/vm
 tests_in_guest	= scripts/run-tests=/bin/run-tests tests/vm/tap.sh=/tests/vm/tap.sh \
 	tests/kernels/kcsan-known=/lib/kcsan-known \
-	$(if $(filter test_events,$(vm_tests)),$(listener_in_guest)) \
-	$(if $(filter test_edu,$(vm_tests)),$(edu_in_guest)) \
-	$(if $(filter test_irq,$(vm_tests)),$(irq_in_guest)) \
-	$(foreach t,$(vm_tests),$(if $(filter %.sh,$t),tests/vm,$(programs))/$t=/tests/vm/$t)
+	$(modules_in_guest) \
+	$(foreach t,$(vm_tests),$(if $(filter %.sh,$t),tests/vm,$(programs_directory))/$t=/tests/vm/$t)
 achan_in_guest	= $(build)/userspace/demo/achan-demo=/usr/bin/ $(examples_in_guest) \
 	$(achanctl_in_guest)
 achanctl_in_guest = $(build)/userspace/achanctl/achanctl=/usr/bin/ \

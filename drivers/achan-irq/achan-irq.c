@@ -189,29 +189,39 @@ static void obey(struct achan_irq_line *line, u32 command)
 	}
 }
 
+/* Return: whether there may be more. */
+static bool obey_one(struct achan_irq_line *line)
+{
+	ssize_t length;
+	u32 command;
+
+	length = achan_pull(line->channel, &command, sizeof(command), NULL);
+	if (length == -EMSGSIZE)
+		length = achan_pull(line->channel, NULL, 0, NULL);
+	if (length < 0)
+		return false;
+	if (length == sizeof(command))
+		obey(line, command);
+	else
+		dev_warn_ratelimited(line->dev,
+				     "%zd bytes were written, not %zu: ignored\n",
+				     length, sizeof(command));
+	return true;
+}
+
+/* Whoever writes without a pause does not keep the removal from the lock. */
 static void obey_what_is_written(struct work_struct *work)
 {
 	struct achan_irq_line *line =
 		container_of(work, struct achan_irq_line, work);
-	ssize_t length;
-	u32 command;
+	bool more;
 
-	mutex_lock(&line->lock);
-	while (!line->removed) {
-		length = achan_pull(line->channel, &command, sizeof(command),
-				    NULL);
-		if (length == -EMSGSIZE)
-			length = achan_pull(line->channel, NULL, 0, NULL);
-		if (length < 0)
-			break;
-		if (length == sizeof(command))
-			obey(line, command);
-		else
-			dev_warn_ratelimited(line->dev,
-					     "%zd bytes were written, not %zu: ignored\n",
-					     length, sizeof(command));
-	}
-	mutex_unlock(&line->lock);
+	do {
+		mutex_lock(&line->lock);
+		more = !line->removed && obey_one(line);
+		mutex_unlock(&line->lock);
+		cond_resched();
+	} while (more);
 }
 
 static void written(struct achan *channel)

@@ -453,9 +453,9 @@ static ssize_t pull(struct achan_lane *lane, void *data, u32 size,
 	if (ret)
 		return ret;
 	record = achan_ring_next(ring, &cursor);
-	ret = record->length;
-	if (data && record->length > size)
-		ret = -EMSGSIZE;
+	ret = -EMSGSIZE;
+	if (!data || record->length <= size)
+		ret = record->length;
 	if (header)
 		*header = *record;
 	if (ret > 0) {
@@ -478,7 +478,7 @@ static ssize_t pull(struct achan_lane *lane, void *data, u32 size,
 /**
  * achan_pull() - take a record that user space has written
  * @channel: the channel, whose provider has @written
- * @data:    where its payload goes; NULL: nowhere, of whatever length it is
+ * @data:    where its payload goes; NULL drops the record
  * @size:    bytes there
  * @header:  filled in with its length, number and time, or NULL
  *

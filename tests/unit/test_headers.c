@@ -11,7 +11,9 @@
 #include "source_tree.h"
 #include "unit.h"
 
-static const char *const headers[] = { "achan.h", "linux/achan.h" };
+static const char *const headers[] = {
+	"achan.h", "linux/achan.h", "linux/achan-edu.h", "linux/achan-irq.h",
+};
 
 static const char *const languages[] = {
 	"gcc -x c -std=c99", "gcc -x c -std=c11", "gcc -x c -std=gnu17",

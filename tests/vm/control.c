@@ -35,8 +35,9 @@ static void remove_all(void)
 	while (!control_call(ACHAN_CTL_NEXT, &channel)) {
 		remove.minor = channel.minor;
 		control_call(ACHAN_CTL_REMOVE, &remove);
+		/* A provider's stays. */
 		memset(&channel, 0, sizeof(channel));
-		channel.minor = remove.minor;
+		channel.minor = remove.minor + 1;
 	}
 }
 

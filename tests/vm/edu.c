@@ -64,7 +64,7 @@ void edu_load(bool msi)
 
 	ck_assert_msg(!result || result == -ENOENT, "rmmod achan-edu: %s",
 		      strerror(-result));
-	result = module_load_other_with(MODULE, msi ? "msi=1" : "msi=0");
+	result = module_load_other(MODULE, msi ? "msi=1" : "msi=0");
 	ck_assert_msg(!result, "insmod achan-edu: %s", strerror(-result));
 }
 

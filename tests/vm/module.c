@@ -28,12 +28,7 @@ long module_unload(void)
 	return module_unload_other("achan");
 }
 
-long module_load_other(const char *name)
-{
-	return load(name, "");
-}
-
-long module_load_other_with(const char *name, const char *parameters)
+long module_load_other(const char *name, const char *parameters)
 {
 	return load(name, parameters);
 }

@@ -13,8 +13,7 @@
 long module_load(const char *parameters);
 long module_unload(void);
 /* The same of another module, whose file is in /lib. */
-long module_load_other(const char *name);
-long module_load_other_with(const char *name, const char *parameters);
+long module_load_other(const char *name, const char *parameters);
 long module_unload_other(const char *name);
 
 /* The parameters that the other programs expect. */

@@ -514,7 +514,7 @@ START_TEST(modules_in_the_kernel_hear_the_same_events_in_order)
 	create.config.hangup = ACHAN_HANGUP_FIFO;
 	create.config.delivery = ACHAN_DELIVERY_BROADCAST;
 	create.config.ring_bytes = 8192;
-	ck_assert_int_eq(module_load_other("achan_listener"), 0);
+	ck_assert_int_eq(module_load_other("achan_listener", ""), 0);
 	/* Its text stays for as long as it may be called. */
 	ck_assert_int_eq(module_unload(), -EWOULDBLOCK);
 	fd = control_make_open(&create, O_RDWR);

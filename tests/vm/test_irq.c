@@ -87,17 +87,41 @@ static long unload(void)
 	return module_unload_other("achan_irq");
 }
 
-/* The driver anew, on the one node, or on two. */
+static volatile uint32_t *clock_register(unsigned int offset)
+{
+	static volatile char *registers;
+	int fd;
+
+	if (!registers) {
+		fd = open("/dev/mem", O_RDWR | O_SYNC | O_CLOEXEC);
+		ck_assert_msg(fd >= 0, "open /dev/mem: %s", strerror(errno));
+		registers = mmap(NULL, vm_page_size(), PROT_READ | PROT_WRITE,
+				 MAP_SHARED, fd, CLOCK_BASE);
+		ck_assert_msg(registers != MAP_FAILED, "map the clock: %s",
+			      strerror(errno));
+		close(fd);
+	}
+	return (volatile uint32_t *)(registers + offset);
+}
+
+static void quiet_alarm(void)
+{
+	*clock_register(CLOCK_CLEAR) = 1;
+	ck_assert_uint_eq(*clock_register(CLOCK_RAW), 0);
+}
+
+/* The driver anew, on the one node, or on two, whatever a case before it left. */
 static void load_on(const char *node, const char *other)
 {
 	long result;
 	size_t i;
 
 	unload();
+	quiet_alarm();
 	for (i = 0; i < VM_ARRAY_SIZE(nodes); i++)
 		let_bind(nodes[i], !strcmp(nodes[i], node) ||
 			 (other && !strcmp(nodes[i], other)));
-	result = module_load_other("achan-irq");
+	result = module_load_other("achan-irq", "");
 	ck_assert_msg(!result, "insmod achan-irq: %s", strerror(-result));
 }
 
@@ -158,35 +182,12 @@ static void push_button(void)
 	monitor_command("system_powerdown");
 }
 
-static volatile uint32_t *clock_register(unsigned int offset)
-{
-	static volatile char *registers;
-	int fd;
-
-	if (!registers) {
-		fd = open("/dev/mem", O_RDWR | O_SYNC | O_CLOEXEC);
-		ck_assert_msg(fd >= 0, "open /dev/mem: %s", strerror(errno));
-		registers = mmap(NULL, vm_page_size(), PROT_READ | PROT_WRITE,
-				 MAP_SHARED, fd, CLOCK_BASE);
-		ck_assert_msg(registers != MAP_FAILED, "map the clock: %s",
-			      strerror(errno));
-		close(fd);
-	}
-	return (volatile uint32_t *)(registers + offset);
-}
-
 /* The alarm is for this second: if that is over, for the next one. */
 static void raise_alarm(void)
 {
 	*clock_register(CLOCK_MASK) = 1;
 	while (!*clock_register(CLOCK_RAW))
 		*clock_register(CLOCK_MATCH) = *clock_register(CLOCK_DATA);
-}
-
-static void quiet_alarm(void)
-{
-	*clock_register(CLOCK_CLEAR) = 1;
-	ck_assert_uint_eq(*clock_register(CLOCK_RAW), 0);
 }
 
 static void command(int fd, uint32_t value)
