@@ -119,12 +119,12 @@ static bool uring_wait(struct hardware *hardware)
 }
 
 const struct hardware_wait hardware_waits[] = {
-	{ "SIGIO", "sigsuspend", "handler of SIGIO runs", "read returned the result",
+	{ "SIGIO", "sigsuspend", "handler of SIGIO runs", "read returned: the result",
 	  signal_open, NULL, signal_wait },
 	{ "An AIO completion", "io_getevents, a read is parked", NULL,
-	  "io_getevents returned, the result is", aio_open, aio_prepare, aio_wait },
+	  "io_getevents returned: the result", aio_open, aio_prepare, aio_wait },
 	{ "An io_uring completion", "io_uring_wait_cqe", NULL,
-	  "completion is there, the result is", uring_open, uring_prepare, uring_wait },
+	  "completion is there: the result", uring_open, uring_prepare, uring_wait },
 };
 
 const size_t hardware_wait_count = sizeof(hardware_waits) / sizeof(hardware_waits[0]);
