@@ -19,10 +19,12 @@ K	?= 6.12
 
 # What they need of scripts/guest. A data race does not stop the guest: tests/vm/init
 # tells the kernel's own from achan's. Who allocated and who freed what, KASAN keeps:
-# SLUB need not do so too, which takes half of the time.
-guest_debug	:= --memory=1024 --slow=4 --rounds=2 --append=slub_debug=FZP
-guest_kcsan	:= --memory=1024 --slow=4 --append=panic_on_warn=0
-guest_newest	:= --memory=1024 --slow=4 --append=slub_debug=FZP
+# SLUB need not do so too, which takes half of the time. The ACPI tables of q35 say at
+# once what interrupt lines are; a slow kernel thinks for half a minute about those of
+# QEMU's default machine.
+guest_debug	:= --machine=q35 --memory=1024 --slow=4 --rounds=2 --append=slub_debug=FZP
+guest_kcsan	:= --machine=q35 --memory=1024 --slow=4 --append=panic_on_warn=0
+guest_newest	:= --machine=q35 --memory=1024 --slow=4 --append=slub_debug=FZP
 guest_arm64	:= --architecture=aarch64 --device-tree=tests/vm/arm64.dts --monitor --slow=4
 
 # What achan-edu drives. Its registers are a program's too, to raise interrupts.
@@ -78,7 +80,7 @@ MAKEFLAGS += --no-print-directory
 
 .PHONY: all modules userspace library achanctl tests tests-arm64 unit-tests install uninstall modules_install \
 	clean distclean help setup check ci coverage torture fuzz \
-	demo shell lint FORCE
+	demo models interrupts shell lint FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 .NOTPARALLEL:
@@ -117,6 +119,8 @@ help:
 #? make fuzz            system calls made up by coverage, on the debug kernel, and what
 #?                      the library takes from others; TIME=600 seconds, SEED=
 #? make models          measures the README's table of I/O models, UIO's column too
+#? make interrupts      counts instructions from an interrupt to the program that has
+#?                      its datum: UIO and achan on the same device; K=6.1
 #? make shell           a shell in a guest with module and tools; K=6.1
 #? make lint            every static check of the sources: silent when good
 
@@ -199,6 +203,7 @@ other_modules	= $(call modules_of,test_events,tests/vm/modules/achan_listener) \
 		tests/vm/modules/,achan_probe achan_clock achan_adder)) \
 	$(call modules_of,test_edu,drivers/achan-edu/achan-edu) \
 	$(call modules_of,test_irq,drivers/achan-irq/achan-irq)
+edu_in_guest	= $(build)/module-$(kernel)/drivers/achan-edu/achan-edu.ko=/lib/
 programs	= $(build)$(if $(filter arm64,$(kernel)),/arm64)/tests/vm
 tests_in_guest	= scripts/run-tests=/bin/run-tests tests/vm/tap.sh=/tests/vm/tap.sh \
 	tests/kernels/kcsan-known=/lib/kcsan-known \
@@ -238,8 +243,8 @@ $(build)/shell-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests userspace
 
 # The payload is a file that every guest has a real one of: its own kernel.
 $(build)/demo-%.cpio: $(build)/module-%/drivers/achan/achan.ko userspace
-	@scripts/initramfs $@ tests/vm/init $(module_in_guest) $(achan_in_guest) \
-		$$(scripts/kernel --image $*)=/boot/vmlinuz
+	@scripts/initramfs $@ tests/vm/init $(module_in_guest) $(edu_in_guest) \
+		$(achan_in_guest) $$(scripts/kernel --image $*)=/boot/vmlinuz
 
 setup:
 	@scripts/setup
@@ -318,27 +323,48 @@ fuzz: setup $(build)/fuzz/module/drivers/achan/achan.ko
 		TIME=$$((($(TIME) + 9) / 10)) run-library
 
 demo: setup $(build)/demo-$(K).cpio
-	@scripts/guest --name=demo --results=$(results) $$(scripts/kernel --image $(K)) \
-		$(build)/demo-$(K).cpio command achan-demo /boot/vmlinuz
+	@scripts/guest --name=demo --results=$(results) --device=edu \
+		$$(scripts/kernel --image $(K)) $(build)/demo-$(K).cpio command \
+		'insmod /lib/achan-edu.ko; achan-demo /boot/vmlinuz; status=$$?; \
+		rmmod achan-edu; exit $$status'
 
 # UIO's modules come with Debian's plain image only; QEMU's edu is what they drive.
 uio	:= uio uio_pci_generic
-
-$(build)/models.cpio: $(build)/module-6.12-plain/drivers/achan/achan.ko userspace
+uio_in_guest = $(foreach m,$(uio),$(build)/$m.ko=/lib/$m.ko)
+define unpack_uio
 	@for m in $(uio); do \
-		xz -dc $$(find $$(scripts/kernel 6.12-plain)/lib -name $$m.ko.xz) \
+		file=$$(find $$(scripts/kernel $(1))/lib -name "$$m.ko*") && \
+		case $$file in *.xz) xz -dc "$$file" ;; *) cat "$$file" ;; esac \
 			>$(build)/$$m.ko || exit; \
 	done
+endef
+
+$(build)/models.cpio: $(build)/module-6.12-plain/drivers/achan/achan.ko userspace
+	$(call unpack_uio,6.12-plain)
 	@scripts/initramfs $@ tests/vm/init \
 		$(build)/module-6.12-plain/drivers/achan/achan.ko=/lib/achan.ko \
-		$(build)/userspace/demo/achan-models=/usr/bin/ \
-		$(foreach m,$(uio),$(build)/$m.ko=/lib/$m.ko)
+		$(build)/userspace/demo/achan-models=/usr/bin/ $(uio_in_guest)
 
 models: setup $(build)/models.cpio
 	@scripts/guest --name=models --results=$(results) --device=edu \
 		$$(scripts/kernel --image 6.12-plain) $(build)/models.cpio command \
 		'insmod /lib/uio.ko; insmod /lib/uio_pci_generic.ko; \
 		 echo 1234 11e8 >/sys/bus/pci/drivers/uio_pci_generic/new_id; achan-models'
+
+$(build)/interrupts-%.cpio: $(build)/module-%/drivers/achan/achan.ko userspace
+	$(call unpack_uio,$*)
+	@scripts/initramfs $@ tests/vm/init $(module_in_guest) $(edu_in_guest) \
+		$(build)/userspace/bench/achan-interrupts=/usr/bin/ $(uio_in_guest)
+
+plain = $(K:%-plain=%)-plain
+
+# Without nokaslr the figures depend on where the kernel happens to be.
+interrupts: setup $(build)/interrupts-$(plain).cpio
+	@scripts/guest --name=interrupts --results=$(results) --device=edu --count \
+		--append="nokaslr iomem=relaxed" $$(scripts/kernel --image $(plain)) \
+		$(build)/interrupts-$(plain).cpio command 'insmod /lib/uio.ko; \
+		insmod /lib/uio_pci_generic.ko; insmod /lib/achan-edu.ko; achan-interrupts; \
+		status=$$?; rmmod achan-edu; exit $$status'
 
 shell: setup $(build)/shell-$(K).cpio
 	@scripts/guest --name=shell --results=$(results) $$(scripts/kernel --image $(K)) \

@@ -12,7 +12,7 @@
 #include "unit.h"
 
 static const char *const headers[] = {
-	"achan.h", "linux/achan.h", "linux/achan-irq.h",
+	"achan.h", "linux/achan.h", "linux/achan-edu.h", "linux/achan-irq.h",
 };
 
 static const char *const languages[] = {

@@ -222,6 +222,22 @@ static void assert_frames(int fd, unsigned int count, uint64_t number)
 	}
 }
 
+/*
+ * Has @count records accepted: an NMI that comes upon the lock loses its own. Returns
+ * false where the machine does not have the context.
+ */
+static bool push_all(const char *context, unsigned int count)
+{
+	uint64_t wanted = probe_figure("accepted") + count, accepted;
+
+	if (!probe_push(context, count, 64))
+		return false;
+	while ((accepted = probe_figure("accepted")) < wanted)
+		probe_push(context, wanted - accepted, 64);
+	ck_assert_uint_eq(probe_figure("refused"), 0);
+	return true;
+}
+
 START_TEST(records_come_from_every_context)
 {
 	int fd;
@@ -245,19 +261,24 @@ START_TEST(every_context_completes_parked_reads)
 	struct iocb requests[RECORDS];
 	static char buffers[RECORDS][64];
 	io_context_t context = aio_context(RECORDS);
+	uint64_t next = 0;
 	unsigned int i;
 	int fd;
 
-	probe_load("");
+	/* Room for all: on PREEMPT_RT they are taken when the context is left. */
+	probe_load("ring_bytes=65536");
 	fd = provider_open("probe", O_RDONLY);
 	for (i = 0; i < RECORDS; i++)
 		aio_park_read(context, &requests[i], fd, buffers[i], 64);
-	if (probe_push(context_of(_i), RECORDS, 64)) {
+	if (push_all(context_of(_i), RECORDS)) {
 		for (i = 0; i < RECORDS; i++) {
+			uint64_t *data = (uint64_t *)buffers[i];
+
 			ck_assert_int_eq(aio_result(context, &requests[i]), 64);
-			ck_assert_uint_eq(*(uint64_t *)buffers[i], i);
+			ck_assert_uint_ge(*data, next);
+			next = *data + 1;
 		}
-		ck_assert_uint_eq(probe_figure("accepted"), RECORDS);
+		ck_assert_uint_eq(next, probe_figure("attempts"));
 	}
 	io_destroy(context);
 	close(fd);
@@ -276,7 +297,7 @@ START_TEST(every_context_has_the_worker_fill_large_buffers)
 	probe_load("");
 	fd = provider_open("probe", O_RDONLY);
 	aio_park_read(context, &request, fd, buffer, sizeof(buffer));
-	if (probe_push(context_of(_i), 1, 64))
+	if (push_all(context_of(_i), 1))
 		ck_assert_int_eq(aio_result(context, &request), 64);
 	io_destroy(context);
 	close(fd);
@@ -296,7 +317,7 @@ START_TEST(every_context_wakes_sleepers)
 	transfer = (struct vm_transfer){ fd, data, sizeof(data) };
 	vm_spawn(&thread, vm_read_thread, &transfer);
 	vm_wait_sleeping(thread.tid);
-	if (!probe_push(context_of(_i), 1, 64))
+	if (!push_all(context_of(_i), 1))
 		probe_set("push", "task 1 64");
 	ck_assert_int_eq(vm_join(&thread), 64);
 	ck_assert_uint_eq(data[0], 0);
@@ -319,7 +340,7 @@ START_TEST(every_context_wakes_pollers)
 	fd = provider_open("probe", O_RDONLY);
 	vm_spawn(&thread, poll_thread, &fd);
 	vm_wait_sleeping(thread.tid);
-	if (!probe_push(context_of(_i), 1, 64))
+	if (!push_all(context_of(_i), 1))
 		probe_set("push", "task 1 64");
 	ck_assert_int_eq(vm_join(&thread), POLLIN);
 	close(fd);
@@ -343,16 +364,16 @@ START_TEST(every_context_sends_sigio)
 	ck_assert_int_eq(fcntl(fd, F_SETOWN, getpid()), 0);
 	ck_assert_int_eq(fcntl(fd, F_SETSIG, SIGNAL), 0);
 	ck_assert_int_eq(fcntl(fd, F_SETFL, O_ASYNC), 0);
-	if (probe_push(context_of(_i), 10, 64))
+	if (push_all(context_of(_i), 10))
 		for (i = 0; i < 10; i++) {
 			ck_assert_int_eq(vm_errno(sigtimedwait(&set, &info,
 							       &limit)), SIGNAL);
 			ck_assert_int_eq(info.si_fd, fd);
 			ck_assert_int_eq(info.si_code, POLL_IN);
 			ck_assert_int_eq(info.si_band, POLLIN | POLLRDNORM);
-			/* On PREEMPT_RT one call can stand for several. */
-			if (probe_figure("accepted") == 10 &&
-			    !access("/sys/kernel/realtime", F_OK))
+			/* There one call can stand for several. */
+			if (!access("/sys/kernel/realtime", F_OK) ||
+			    !strcmp(context_of(_i), "nmi"))
 				break;
 		}
 	close(fd);
@@ -776,13 +797,13 @@ START_TEST(each_reader_of_a_broadcast_sees_every_record)
 		fd[i] = provider_open("probe", O_RDONLY | O_NONBLOCK);
 		vm_set_flags(fd[i], ACHAN_OPEN_FRAMED);
 	}
-	if (probe_push(context_of(_i), RECORDS, 64)) {
+	if (push_all(context_of(_i), RECORDS)) {
 		for (i = 0; i < 2; i++) {
 			ck_assert_int_eq(vm_poll_wait(fd[i], POLLIN), POLLIN);
-			while (records[i] + control_file_stats(fd[i]).lost <
-			       RECORDS)
+			while (records[i] < RECORDS)
 				gaps(fd[i], &next[i], &records[i]);
-			ck_assert_uint_eq(control_file_stats(fd[i]).lost, 0);
+			ck_assert_uint_eq(control_file_stats(fd[i]).lost,
+					  probe_figure("busy"));
 		}
 	}
 	close(fd[0]);
@@ -798,9 +819,9 @@ START_TEST(marks_and_moderation_hold_for_every_context)
 
 	probe_load("read_low=256 moderate_usecs=1000");
 	fd = provider_open("probe", O_RDONLY);
-	if (probe_push(context_of(_i), 3, 64)) {
+	if (push_all(context_of(_i), 3)) {
 		ck_assert_int_eq(vm_poll(fd, POLLIN), 0);
-		probe_push(context_of(_i), 1, 64);
+		push_all(context_of(_i), 1);
 		ck_assert_int_eq(vm_poll_wait(fd, POLLIN), POLLIN);
 		vm_read(fd, data, sizeof(data));
 	}

@@ -256,6 +256,7 @@ static unsigned int run_timelines(const struct options *options)
 		wrong++;
 	if (!timeline_aio(options->message))
 		wrong++;
+	wrong += run_hardware();
 	alarm(0);
 	return wrong;
 }

@@ -130,6 +130,9 @@ void digest_free(struct digest *digest);
 bool timeline_sigio(const char *path);
 bool timeline_aio(const char *path);
 
+/* hardware.c: returns how many are wrong; says so where there is no hardware */
+unsigned int run_hardware(void);
+
 /* clock.c: CLOCK_MONOTONIC in nanoseconds; async-signal-safe */
 uint64_t monotonic_ns(void);
 

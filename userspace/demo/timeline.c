@@ -45,19 +45,16 @@ static int by_time(const void *left, const void *right)
 	return (a->at > b->at) - (a->at < b->at);
 }
 
-/* The writer's column is left, the reader's right; 0 is the writer's call. */
-void timeline_print(struct timeline *timeline, const char *title, const struct writer *writer)
+void timeline_print_moments(struct timeline *timeline, uint64_t zero, const char *left,
+			    const char *right)
 {
 	struct moment *moment = timeline->moments;
 	unsigned int i;
 
 	qsort(moment, timeline->count, sizeof(*moment), by_time);
-	printf("\n%s on %s, round %d of %d; 0 is where the writer called write\n\n",
-	       title, writer->path, TIMELINE_ROUNDS, TIMELINE_ROUNDS);
-	printf("%10s  writer, process %-*d reader, process %d\n", "us",
-	       WRITER_COLUMN - 16, (int)writer->pid, (int)getpid());
+	printf("%10s  %-*s %s\n", "us", WRITER_COLUMN, left, right);
 	for (i = 0; i < timeline->count; i++, moment++) {
-		double at = ((double)moment->at - (double)writer->moments->entered) / 1e3;
+		double at = ((double)moment->at - (double)zero) / 1e3;
 
 		if (moment->side == WRITER)
 			printf("%10.1f  %s\n", at, moment->text);
@@ -65,6 +62,18 @@ void timeline_print(struct timeline *timeline, const char *title, const struct w
 			printf("%10.1f  %*s %s\n", at, WRITER_COLUMN, "", moment->text);
 	}
 	fflush(stdout);
+}
+
+/* 0 is the writer's call. */
+void timeline_print(struct timeline *timeline, const char *title, const struct writer *writer)
+{
+	char left[WRITER_COLUMN], right[WRITER_COLUMN];
+
+	snprintf(left, sizeof(left), "writer, process %d", (int)writer->pid);
+	snprintf(right, sizeof(right), "reader, process %d", (int)getpid());
+	printf("\n%s on %s, round %d of %d; 0 is where the writer called write\n\n",
+	       title, writer->path, TIMELINE_ROUNDS, TIMELINE_ROUNDS);
+	timeline_print_moments(timeline, writer->moments->entered, left, right);
 }
 
 bool in_order(uint64_t first, uint64_t second, uint64_t third)

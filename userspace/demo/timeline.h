@@ -66,6 +66,9 @@ void timeline_add(struct timeline *timeline, enum side side, uint64_t at, const 
 void timeline_add_writer(struct timeline *timeline, const struct writer *writer,
 			 const struct achan_record *record);
 void timeline_print(struct timeline *timeline, const char *title, const struct writer *writer);
+/* In two columns, from @zero on; @left is the writer's. */
+void timeline_print_moments(struct timeline *timeline, uint64_t zero, const char *left,
+			    const char *right);
 /* False, and said so, unless the three times are ascending. */
 bool in_order(uint64_t first, uint64_t second, uint64_t third);
 /* Opens @path to read whole frames; -1: said why. */
