@@ -135,6 +135,8 @@ START_TEST(words_have_their_values_and_back)
 	ck_assert_str_eq(words_listed(hangup_words, text, sizeof(text)),
 			 "off, fifo or peer");
 	ck_assert_str_eq(words_listed(kind_words, text, sizeof(text)),
+			 "loop, pair or provider");
+	ck_assert_str_eq(words_listed(made_kind_words, text, sizeof(text)),
 			 "loop or pair");
 	ck_assert(parse_on_off("on", &on) && on);
 	ck_assert(parse_on_off("off", &on) && !on);
