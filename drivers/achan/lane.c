@@ -11,14 +11,7 @@
 #include "achan.h"
 #include "trace.h"
 
-/* On PREEMPT_RT this is a thread of its own. */
-static void do_deferred(struct irq_work *work)
-{
-	struct achan_lane *lane = container_of(work, struct achan_lane,
-					       irq_work);
-
-	achan_lane_act(lane, atomic_xchg(&lane->deferred, 0));
-}
+static void do_deferred(struct irq_work *work);
 
 /**
  * achan_lane_alloc() - make a lane
@@ -222,11 +215,15 @@ unsigned int achan_lane_due(struct achan_lane *lane, bool committed)
 
 /*
  * Completions and wake-ups take locks that an NMI may have come upon, and that sleep
- * on PREEMPT_RT.
+ * on PREEMPT_RT. Where lockdep looks for what would be wrong there, it is done as
+ * there.
  */
 static bool must_defer(void)
 {
-	return in_nmi() || (IS_ENABLED(CONFIG_PREEMPT_RT) && !preemptible());
+	bool as_realtime = IS_ENABLED(CONFIG_PREEMPT_RT) ||
+			   IS_ENABLED(CONFIG_PROVE_RAW_LOCK_NESTING);
+
+	return in_nmi() || (as_realtime && !preemptible());
 }
 
 /* Context: any; no lock of ours held. A provider has no file to be woken. */
@@ -250,20 +247,9 @@ static void tell_writer(struct achan_lane *lane, bool apart)
 		achan_notify_write(&lane->writer->port);
 }
 
-/**
- * achan_lane_do() - what is left of achan_lane_act() when there is something due
- * @lane: the lane
- * @due:  from achan_lane_due(), not 0
- *
- * Context: any; no lock of ours held.
- */
-void achan_lane_do(struct achan_lane *lane, unsigned int due)
+/* Context: any but where must_defer() says so; no lock of ours held. */
+static void do_now(struct achan_lane *lane, unsigned int due)
 {
-	if (must_defer()) {
-		atomic_or(due & ~ACHAN_DUE_APART, &lane->deferred);
-		irq_work_queue(&lane->irq_work);
-		return;
-	}
 	if (due & ACHAN_DUE_RUN)
 		due |= achan_park_run(lane, due & ACHAN_DUE_READ);
 	if (due & ACHAN_DUE_READ)
@@ -276,6 +262,32 @@ void achan_lane_do(struct achan_lane *lane, unsigned int due)
 		achan_notify_loss(lane->port);
 		achan_event_overflow(lane->reader);
 	}
+}
+
+/* A hard interrupt that may do it all the same, on PREEMPT_RT a thread. */
+static void do_deferred(struct irq_work *work)
+{
+	struct achan_lane *lane = container_of(work, struct achan_lane,
+					       irq_work);
+
+	do_now(lane, atomic_xchg(&lane->deferred, 0));
+}
+
+/**
+ * achan_lane_do() - what is left of achan_lane_act() when there is something due
+ * @lane: the lane
+ * @due:  from achan_lane_due(), not 0
+ *
+ * Context: any; no lock of ours held.
+ */
+void achan_lane_do(struct achan_lane *lane, unsigned int due)
+{
+	if (!must_defer()) {
+		do_now(lane, due);
+		return;
+	}
+	atomic_or(due & ~ACHAN_DUE_APART, &lane->deferred);
+	irq_work_queue(&lane->irq_work);
 }
 
 /**

@@ -351,7 +351,7 @@ END_TEST
 START_TEST(every_context_sends_sigio)
 {
 	struct timespec limit = { vm_timeout_ms(VM_HANG_MS) / 1000, 0 };
-	unsigned int i;
+	int i;
 	sigset_t set;
 	siginfo_t info;
 	int fd;
@@ -364,17 +364,14 @@ START_TEST(every_context_sends_sigio)
 	ck_assert_int_eq(fcntl(fd, F_SETOWN, getpid()), 0);
 	ck_assert_int_eq(fcntl(fd, F_SETSIG, SIGNAL), 0);
 	ck_assert_int_eq(fcntl(fd, F_SETFL, O_ASYNC), 0);
+	/* Where it is deferred, one signal can stand for several records. */
 	if (push_all(context_of(_i), 10))
-		for (i = 0; i < 10; i++) {
+		for (i = 0; i < (_i ? 1 : 10); i++) {
 			ck_assert_int_eq(vm_errno(sigtimedwait(&set, &info,
 							       &limit)), SIGNAL);
 			ck_assert_int_eq(info.si_fd, fd);
 			ck_assert_int_eq(info.si_code, POLL_IN);
 			ck_assert_int_eq(info.si_band, POLLIN | POLLRDNORM);
-			/* There one call can stand for several. */
-			if (!access("/sys/kernel/realtime", F_OK) ||
-			    !strcmp(context_of(_i), "nmi"))
-				break;
 		}
 	close(fd);
 	probe_unload();
