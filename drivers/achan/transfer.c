@@ -14,10 +14,16 @@
 #include "achan.h"
 #include "trace.h"
 
+/*
+ * Pinned pages do not fault. They are filled in interrupts too, where the count of
+ * those who disabled faults is of whatever task was interrupted: it is left alone.
+ */
 static size_t copy_out(const void *data, size_t bytes, struct iov_iter *to)
 {
 	size_t copied;
 
+	if (!user_backed_iter(to))
+		return copy_to_iter(data, bytes, to);
 	pagefault_disable();
 	copied = copy_to_iter(data, bytes, to);
 	pagefault_enable();
