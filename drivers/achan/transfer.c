@@ -17,13 +17,15 @@
 /*
  * Pinned pages do not fault. They are filled in interrupts too, where the count of
  * those who disabled faults is of whatever task was interrupted: it is left alone.
+ * Nor is the ring looked up there, as copy_to_iter() would do where user copies are
+ * hardened, by a lock that interrupts must not take.
  */
 static size_t copy_out(const void *data, size_t bytes, struct iov_iter *to)
 {
 	size_t copied;
 
 	if (!user_backed_iter(to))
-		return copy_to_iter(data, bytes, to);
+		return _copy_to_iter(data, bytes, to);
 	pagefault_disable();
 	copied = copy_to_iter(data, bytes, to);
 	pagefault_enable();
