@@ -109,7 +109,7 @@ help:
 #?                      or more.
 #? make check-arm64     in an emulated board, cross-built, with interrupts from outside;
 #?                      CROSS_COMPILE= another compiler than the one that is fetched
-#? make ci              check and check-debug
+#? make ci              check, and check-debug once
 #?     T="aio poll"     only these subjects
 #?     RUN=name         in build/run-name, beside another run
 #? make coverage        what of module and library the tests execute, by gcov on the
@@ -254,13 +254,16 @@ check: setup
 	@for part in unit $(kernels); do $(MAKE) run-$$part; done; \
 	scripts/summary $(results) $(variants:%=unit-%) $(kernels)
 
+# Once, and what is repeated for chance's sake a sixteenth as often: it has an hour.
+once := --rounds=1 --append=ACHAN_SLOW=16
+
 # The kernel is built meanwhile. What goes wrong with that, run-debug says again.
 ci: kernel = debug
 ci: setup
 	@rm -rf $(results)
 	@scripts/kernel debug >/dev/null & \
 	for part in unit $(kernels); do $(MAKE) run-$$part; done; wait; \
-	$(MAKE) run-debug; \
+	$(MAKE) run-debug GUEST="$(once)"; \
 	scripts/summary $(results) $(variants:%=unit-%) $(kernels) $(guests)
 
 check-unit: run-unit
@@ -295,10 +298,11 @@ coverage: setup
 	@scripts/setup coverage
 	@rm -rf $(build)/coverage
 	@$(MAKE) COVERAGE=1 run-unit-coverage & \
-	$(MAKE) COVERAGE=1 GUEST="--rounds=1 --append=ACHAN_SLOW=16 \
+	$(MAKE) COVERAGE=1 GUEST="$(once) \
 		--gcov=$(build)/coverage/guest.tar" run-debug; wait
 	@scripts/summary $(build)/coverage/results unit-coverage debug; passed=$$?; \
-	scripts/coverage $(build)/coverage $$(scripts/kernel --kdir debug) && exit $$passed
+	scripts/coverage $(build)/coverage $(build)/coverage/guest.tar \
+		$$(scripts/kernel --kdir debug) && exit $$passed
 
 # The oracle's own tests, and the end of each round, come on top of TIME.
 torture: K = debug
