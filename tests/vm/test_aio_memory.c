@@ -698,6 +698,26 @@ START_TEST(stream_read_into_half_a_buffer_loses_nothing)
 }
 END_TEST
 
+/* A message that does not fit before the bad address: as a plain read says. */
+START_TEST(message_into_half_a_buffer_is_efault_and_stays)
+{
+	int fd = vm_open(VM_MESSAGE, O_RDWR | O_NONBLOCK);
+	unsigned char *end = (unsigned char *)vm_pages(1) + vm_page_size();
+	unsigned char data[3000], rest[sizeof(data)];
+	io_context_t context = aio_context(1);
+	struct iocb request;
+
+	io_prep_pread(&request, fd, end - 1000, 4000, 0);
+	aio_submit(context, &request);
+	vm_pattern(data, sizeof(data), 0);
+	vm_write(fd, data, sizeof(data));
+	ck_assert_int_eq(aio_result(context, &request), -EFAULT);
+	ck_assert_int_eq(vm_errno(read(fd, end - 1000, 4000)), -EFAULT);
+	vm_read(fd, rest, sizeof(rest));
+	vm_assert_pattern(rest, sizeof(rest), 0);
+}
+END_TEST
+
 START_TEST(worker_read_waits_for_its_page_fault)
 {
 	int fd = vm_open(both[_i], O_RDWR | O_NONBLOCK);
@@ -1021,7 +1041,9 @@ static void add_fault_cases(Suite *suite)
 {
 	TCase *tcase = vm_tcase(suite, "fault");
 
-	tcase_add_loop_test(tcase, stream_read_into_half_a_buffer_loses_nothing, 0, 2);
+	tcase_add_test(tcase, message_into_half_a_buffer_is_efault_and_stays);
+	tcase_add_loop_test(tcase, stream_read_into_half_a_buffer_loses_nothing,
+			    0, 2);
 	add_both(tcase, worker_read_waits_for_its_page_fault);
 	tcase_add_test(tcase, worker_read_stuck_in_a_page_fault_keeps_its_place_until_cancelled);
 	add_both(tcase, reads_into_untouched_memory_are_served_in_order);

@@ -11,6 +11,8 @@
 
 #define LARGE	100000
 #define MANY	1000
+/* Records of 8 bytes that a small ring holds, a little less. */
+#define FITTING	200
 
 static const enum vm_channel both[] = { VM_STREAM_SMALL, VM_MESSAGE_SMALL };
 
@@ -131,6 +133,42 @@ START_TEST(thousand_parked_writes_arrive_in_order)
 END_TEST
 
 /* A parked write holds a copy: the buffer is the submitter's again. */
+/* More of them have room at once than one reader moves: a worker does the rest. */
+START_TEST(room_for_many_parked_writes_at_once_is_used_in_order)
+{
+	int fd = vm_open(VM_MESSAGE_SMALL, O_RDWR);
+	io_context_t context = aio_context(FITTING);
+	struct iocb requests[FITTING];
+	struct io_event events[FITTING];
+	uint64_t values[FITTING], value;
+	unsigned char large[8000] = { 0 };
+	uint64_t i;
+
+	vm_write(fd, large, sizeof(large));
+	for (i = 0; i < FITTING; i++) {
+		values[i] = i;
+		io_prep_pwrite(&requests[i], fd, &values[i], sizeof(value), 0);
+	}
+	/* A small one would fit beside the large one, but for this. */
+	vm_write(fd, large, 8192 - 2 * sizeof(struct achan_record) -
+		 sizeof(large));
+	aio_submit_all(context, requests, FITTING);
+	ck_assert_uint_eq(vm_info(fd).parked_writes, FITTING);
+	vm_read(fd, large, sizeof(large));
+	aio_wait(context, events, FITTING);
+	for (i = 0; i < FITTING; i++) {
+		ck_assert_ptr_eq(events[i].obj, &requests[i]);
+		ck_assert_int_eq(events[i].res, sizeof(value));
+	}
+	vm_read(fd, large, 8192 - 2 * sizeof(struct achan_record) - 8000);
+	for (i = 0; i < FITTING; i++) {
+		vm_read(fd, &value, sizeof(value));
+		ck_assert_uint_eq(value, i);
+	}
+	aio_wait_unparked(fd);
+}
+END_TEST
+
 START_TEST(buffer_may_be_changed_after_submit)
 {
 	int fd = open_full(both[_i], O_RDWR);
@@ -544,6 +582,8 @@ static void add_order_cases(Suite *suite)
 
 	add_both(tcase, parked_writes_keep_their_order);
 	add_both(tcase, thousand_parked_writes_arrive_in_order);
+	tcase_add_test(tcase,
+		       room_for_many_parked_writes_at_once_is_used_in_order);
 	tcase_add_test(tcase, nonblocking_write_does_not_overtake_a_parked_one);
 	tcase_add_test(tcase, small_parked_write_does_not_overtake_a_large_one);
 	add_both(tcase, parked_write_goes_before_a_sleeping_writer);

@@ -409,6 +409,39 @@ START_TEST(sixty_four_readers_of_different_speed_account_for_every_record)
 }
 END_TEST
 
+#define WRITERS	4
+
+static long write_many(void *argument)
+{
+	char data[1000] = { 0 };
+	int fd = *(int *)argument;
+	ssize_t got = sizeof(data);
+
+	for (int i = 0; i < 100 && got == sizeof(data); i++)
+		got = write(fd, data, sizeof(data));
+	return got == sizeof(data) ? 0 : vm_errno(got);
+}
+
+/* While one delivers to all, the others fill the ring, and wait for that. */
+START_TEST(writers_wait_for_the_delivery_of_others)
+{
+	struct vm_thread threads[WRITERS];
+	int out;
+
+	make(ACHAN_OVERFLOW_DROP);
+	for (int i = 0; i < READERS; i++)
+		reader(0);
+	out = writer(0);
+	for (int i = 0; i < WRITERS; i++)
+		vm_spawn(&threads[i], write_many, &out);
+	for (int i = 0; i < WRITERS; i++) {
+		ck_assert_int_eq(pthread_join(threads[i].thread, NULL), 0);
+		ck_assert_int_eq(threads[i].result, 0);
+	}
+	ck_assert_uint_eq(control_stats("news").records_in, WRITERS * 100);
+}
+END_TEST
+
 struct visitors {
 	uint32_t minor;
 	int running;
@@ -483,6 +516,7 @@ int main(void)
 	tcase_add_loop_test(tcase,
 			    sixty_four_readers_of_different_speed_account_for_every_record,
 			    ACHAN_OVERFLOW_DROP, ACHAN_OVERFLOW_OVERWRITE + 1);
+	tcase_add_test(tcase, writers_wait_for_the_delivery_of_others);
 	tcase_add_test(tcase, readers_come_and_go_while_records_are_delivered);
 	return vm_main(suite);
 }
