@@ -50,6 +50,10 @@ static bool usable(const char *language)
 			       " %s -fsyntax-only -", language);
 }
 
+/*
+ * A struct of the ABI had the name of a function of the library: in C++ the
+ * function hides its constructor, which is an error here.
+ */
 START_TEST(header_compiles_alone_and_twice)
 {
 	const char *language = languages[_i % COUNT(languages)];

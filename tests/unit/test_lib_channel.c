@@ -109,6 +109,10 @@ static void translate(const char *text, const char *translation)
 	ck_assert(source_tree_run("rm -r %s", tree));
 }
 
+/*
+ * Errors that the library has no text of its own for came in the language of
+ * the program's locale.
+ */
 START_TEST(strerror_is_english_whatever_the_locale)
 {
 	translate("Bad file descriptor", "Falscher Deskriptor");

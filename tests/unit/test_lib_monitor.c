@@ -661,7 +661,10 @@ START_TEST(event_with_a_wrong_byte_is_answered)
 }
 END_TEST
 
-/* A newer driver's structures are longer, an older one's shorter. */
+/*
+ * A newer driver's structures are longer, an older one's shorter. The case looked
+ * behind the end of a structure whose reserved words had become fewer.
+ */
 START_TEST(structures_of_other_lengths_are_taken)
 {
 	unsigned char stats[sizeof(struct achan_stats) + 64];

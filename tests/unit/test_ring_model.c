@@ -450,6 +450,10 @@ START_TEST(discard_at_the_tail_behind_a_claim_stays_until_the_release)
 }
 END_TEST
 
+/*
+ * A record that was discarded while a consumer held the claim counted as
+ * readable: the next parked read was tried on it and completed with -EAGAIN.
+ */
 START_TEST(discard_behind_a_retired_record_is_nothing_to_read)
 {
 	struct achan_record *middle, *last;
@@ -472,6 +476,10 @@ START_TEST(discard_behind_a_retired_record_is_nothing_to_read)
 }
 END_TEST
 
+/*
+ * Where nothing but discarded records was left at the tail they counted as
+ * readable too.
+ */
 START_TEST(discards_alone_behind_a_claim_are_nothing_to_read)
 {
 	struct achan_record *first, *second, *third;

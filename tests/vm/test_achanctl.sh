@@ -251,6 +251,7 @@ monitor_json_is_json() {
 	json /tmp/json "it['event'] == 'removed'"
 }
 
+# A line that is about no channel ended in blanks.
 monitor_lists_what_is_there() {
 	limited achanctl monitor --list --count 5 >/tmp/events
 	cat /tmp/events
@@ -327,6 +328,8 @@ without_the_module_it_says_what_to_do() {
 	expect 0 "driver: not asked" achanctl --version
 }
 
+# A second of waiting for the monitor was too short on a slow kernel: the module
+# went before it listened.
 monitor_ends_when_the_module_goes() {
 	: >/tmp/events
 	limited achanctl monitor --list >/tmp/events 2>/tmp/err &

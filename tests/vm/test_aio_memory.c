@@ -871,6 +871,10 @@ static int get_stuck(void *argument)
 	return 3;
 }
 
+/*
+ * The end of the process closed its userfaultfd and so ended the page fault:
+ * the read went on, and took the record into memory that nobody sees any more.
+ */
 START_TEST(process_killed_with_a_read_in_a_page_fault_ends_at_once)
 {
 	struct victim victim = {

@@ -414,6 +414,11 @@ static void write_block(int fd, uint32_t length, uint64_t sequence)
 	vm_write(fd, data, length);
 }
 
+/*
+ * QEMU aborted where a transfer took the last byte of the device's memory, as
+ * one of 4096 bytes does. A block longer than the driver's buffer was copied
+ * over its stack and far beyond.
+ */
 START_TEST(blocks_come_back_by_dma)
 {
 	static const uint32_t lengths[] = { 4096, 1, 7, 4095, 8, 4096 };
@@ -676,7 +681,11 @@ static void assert_ends(int fd)
 	ck_assert_int_eq(got, -ENODEV);
 }
 
-/* The device is busy with both, and has more to do. */
+/*
+ * The device is busy with both, and has more to do. A computation that ended
+ * just after the handler was freed raised INTx, and the line, which another
+ * device shares, was disabled as nobody's.
+ */
 START_TEST(device_goes_while_at_work)
 {
 	int operands, blocks = -1;

@@ -1653,7 +1653,7 @@ END_TEST
 
 /*
  * A call whose copies all fail although its buffer is present gives up after
- * ACHAN_FAULTS_MAX attempts, and no record is lost. It went on for ever once.
+ * ACHAN_FAULTS_MAX attempts, and no record is lost.
  */
 #define ENOUGH_FAULTS	1000000000
 #define ATTEMPTS	64
@@ -1687,6 +1687,7 @@ static void give_up(const struct operation *operation, const char *function)
 	check_channel(&run);
 }
 
+/* With its buffer present a read was tried until the process was killed. */
 START_TEST(read_whose_copies_all_fail_gives_up_with_efault)
 {
 	fault_skip_unsupported();
@@ -1694,6 +1695,7 @@ START_TEST(read_whose_copies_all_fail_gives_up_with_efault)
 }
 END_TEST
 
+/* With its buffer present a write was tried until the process was killed. */
 START_TEST(write_whose_copies_all_fail_gives_up_with_efault)
 {
 	fault_skip_unsupported();

@@ -340,7 +340,11 @@ static int write_many(void *argument)
 	return 0;
 }
 
-/* Nor with many writers; numbers and times have the order of the ring. */
+/*
+ * Nor with many writers; numbers and times have the order of the ring. A
+ * writer that took its time before the lock had an earlier one than the record
+ * before its own.
+ */
 START_TEST(sequence_and_time_grow_with_many_writers)
 {
 	int fd = vm_open(VM_MESSAGE_SMALL, O_RDWR);
@@ -422,7 +426,10 @@ START_TEST(readv_scatters_frames_over_segments)
 }
 END_TEST
 
-/* Row: bad pointer: a frame is read whole or it stays. */
+/*
+ * Row: bad pointer: a frame is read whole or it stays. A read whose first
+ * frame fitted before the bad page gave -EFAULT instead of that frame.
+ */
 START_TEST(frame_that_meets_a_bad_page_stays)
 {
 	int fd = open_framed(_i);

@@ -583,6 +583,10 @@ static long enable_until_gone(void *argument)
 	return result;
 }
 
+/*
+ * A program that wrote without a pause kept the lock that the removal waits
+ * for, for as long as it liked.
+ */
 START_TEST(unbinding_races_with_what_is_written)
 {
 	unsigned int i, times = vm_repeat(20);

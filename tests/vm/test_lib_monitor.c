@@ -196,7 +196,7 @@ START_TEST(storm_is_seen_whole_or_the_missing_are_counted)
 	struct count count = { 0 };
 	int fd;
 
-	/* Of opens, and of as many closes. */
+	/* Of opens, and of as many closes: of an odd number one never came. */
 	storm &= ~1U;
 	take_all(monitor, &count);
 	ck_assert_uint_eq(count.events, 1);

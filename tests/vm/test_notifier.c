@@ -481,6 +481,11 @@ static void on_flood(struct achan *channel,
 	note(data, event);
 }
 
+/*
+ * With a writer as fast as its reader this came to no end: a callback that
+ * read until nothing was left did not return, and a handler that was called
+ * again for the next queued signal kept its thread from going on.
+ */
 START_TEST(notifier_is_freed_while_signals_flood_in)
 {
 	struct achan *channel = open_channel(VM_MESSAGE);

@@ -256,6 +256,11 @@ START_TEST(records_come_from_every_context)
 }
 END_TEST
 
+/*
+ * A hard interrupt that filled pinned pages changed the count by which the
+ * interrupted task disables page faults; and it looked up the ring's mapping
+ * under a lock that is not for interrupts.
+ */
 START_TEST(every_context_completes_parked_reads)
 {
 	struct iocb requests[RECORDS];
@@ -348,6 +353,10 @@ START_TEST(every_context_wakes_pollers)
 }
 END_TEST
 
+/*
+ * A push from a hard interrupt took locks that sleep on PREEMPT_RT, which a
+ * kernel that checks the nesting of raw locks complains of.
+ */
 START_TEST(every_context_sends_sigio)
 {
 	struct timespec limit = { vm_timeout_ms(VM_HANG_MS) / 1000, 0 };
@@ -592,6 +601,10 @@ START_TEST(commit_completes_a_parked_read)
 }
 END_TEST
 
+/*
+ * -EMSGSIZE became a large length: a record longer than the provider's buffer
+ * was copied over what lies behind that.
+ */
 START_TEST(what_is_written_is_pulled_as_it_was_written)
 {
 	struct achan_stats stats;

@@ -160,6 +160,10 @@ static long poll_for_data(void *argument)
 	return vm_poll_wait(*(int *)argument, POLLIN | POLLRDNORM);
 }
 
+/*
+ * An IOCB_CMD_POLL request completes with the events that it is woken with:
+ * one that had asked for POLLIN was told of POLLOUT as well.
+ */
 START_TEST(pollers_wake_with_hangup)
 {
 	io_context_t context = aio_context(1);

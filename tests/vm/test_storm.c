@@ -95,6 +95,10 @@ static void storm_one(const struct consumer_model *model, const char *context)
 	probe_unload();
 }
 
+/*
+ * A push took its time before its number: that of an interrupt in between had
+ * the earlier number and the later time.
+ */
 START_TEST(storm_from_each_context_against_each_model)
 {
 	size_t i;

@@ -569,7 +569,10 @@ START_TEST(one_consumer_reads_every_record_in_order)
 }
 END_TEST
 
-/* Records that are given up in front of others, behind others, among others. */
+/*
+ * Records that are given up in front of others, behind others, among others. A
+ * parked read was tried on one of them and completed with -EAGAIN.
+ */
 START_TEST(one_consumer_reads_every_record_around_those_given_up)
 {
 	/* Emulated processors take their time over each change of a mapping. */

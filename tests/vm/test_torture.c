@@ -61,6 +61,11 @@ START_TEST(injected_corruption_is_found)
 }
 END_TEST
 
+/*
+ * A run that had found it waited 200 seconds for the end of a child with open
+ * files; and a round that ended before any member began to hang had nothing to
+ * find.
+ */
 START_TEST(injected_hang_is_found)
 {
 	assert_found(STUCK, vm_timeout_ms(1000), "hangs");
