@@ -445,15 +445,16 @@ END_TEST
 START_TEST(parked_aio_reads_take_blocks)
 {
 	enum { BLOCKS = 3 };
-	struct edu_block *blocks = zeroed(BLOCKS * sizeof(*blocks));
 	io_context_t context = aio_context(BLOCKS);
 	struct iocb requests[BLOCKS];
+	struct edu_block *blocks;
 	int fd;
 
 	skip_without_edu();
 	edu_load(msi_or_not[_i]);
 	if (!has_dma())
 		vm_skip("this kernel has no memory for the device's DMA");
+	blocks = zeroed(BLOCKS * sizeof(*blocks));
 	fd = edu_open("edu0-dma", O_RDWR);
 	for (int i = 0; i < BLOCKS; i++)
 		aio_park_read(context, &requests[i], fd, &blocks[i],
@@ -632,10 +633,11 @@ static void assert_works(const char *name)
 START_TEST(device_goes_while_all_wait_and_comes_back)
 {
 	const struct way *way = &ways[_i / 2];
-	struct waiting *waiting = zeroed(sizeof(*waiting));
+	struct waiting *waiting;
 
 	skip_without_edu();
 	edu_load(_i % 2);
+	waiting = zeroed(sizeof(*waiting));
 	edu_address("edu0", address);
 	start_waiting(waiting, edu_open("edu0", O_RDWR));
 	way->go();
