@@ -267,14 +267,18 @@ END_TEST
  */
 START_TEST(operands_in_flight_are_all_answered_in_order)
 {
-	struct achan_edu_record *records = zeroed(MANY * sizeof(*records));
-	struct iocb *requests = zeroed(2 * MANY * sizeof(*requests));
-	struct io_event *events = zeroed(2 * MANY * sizeof(*events));
-	uint32_t *operands = zeroed(MANY * sizeof(*operands));
 	io_context_t context = aio_context(2 * MANY);
+	struct achan_edu_record *records;
+	struct io_event *events;
+	struct iocb *requests;
+	uint32_t *operands;
 	int fd;
 
 	skip_without_edu();
+	records = zeroed(MANY * sizeof(*records));
+	requests = zeroed(2 * MANY * sizeof(*requests));
+	events = zeroed(2 * MANY * sizeof(*events));
+	operands = zeroed(MANY * sizeof(*operands));
 	edu_load(msi_or_not[_i]);
 	fd = edu_open("edu0", O_RDWR);
 	for (int i = 0; i < MANY; i++) {

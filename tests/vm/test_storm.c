@@ -208,7 +208,7 @@ int main(void)
 	Suite *suite = suite_create("storm");
 	TCase *tcase = probe_tcase(suite, "storm");
 
-	tcase_set_timeout(tcase, vm_timeout_ms(VM_HANG_MS) / 100);
+	tcase_set_timeout(tcase, vm_timeout_ms(VM_HANG_MS) / 100.0);
 	tcase_add_loop_test(tcase, storm_from_each_context_against_each_model,
 			    0, probe_context_count);
 	tcase_add_test(tcase, all_contexts_at_once_against_all_models_at_once);
