@@ -132,7 +132,6 @@ START_TEST(thousand_parked_writes_arrive_in_order)
 }
 END_TEST
 
-/* A parked write holds a copy: the buffer is the submitter's again. */
 /* More of them have room at once than one reader moves: a worker does the rest. */
 START_TEST(room_for_many_parked_writes_at_once_is_used_in_order)
 {
@@ -142,16 +141,16 @@ START_TEST(room_for_many_parked_writes_at_once_is_used_in_order)
 	struct io_event events[FITTING];
 	uint64_t values[FITTING], value;
 	unsigned char large[8000] = { 0 };
+	/* What fills the ring up beside the large one. */
+	size_t beside = 8192 - 2 * sizeof(struct achan_record) - sizeof(large);
 	uint64_t i;
 
 	vm_write(fd, large, sizeof(large));
+	vm_write(fd, large, beside);
 	for (i = 0; i < FITTING; i++) {
 		values[i] = i;
 		io_prep_pwrite(&requests[i], fd, &values[i], sizeof(value), 0);
 	}
-	/* A small one would fit beside the large one, but for this. */
-	vm_write(fd, large, 8192 - 2 * sizeof(struct achan_record) -
-		 sizeof(large));
 	aio_submit_all(context, requests, FITTING);
 	ck_assert_uint_eq(vm_info(fd).parked_writes, FITTING);
 	vm_read(fd, large, sizeof(large));
@@ -160,7 +159,7 @@ START_TEST(room_for_many_parked_writes_at_once_is_used_in_order)
 		ck_assert_ptr_eq(events[i].obj, &requests[i]);
 		ck_assert_int_eq(events[i].res, sizeof(value));
 	}
-	vm_read(fd, large, 8192 - 2 * sizeof(struct achan_record) - 8000);
+	vm_read(fd, large, beside);
 	for (i = 0; i < FITTING; i++) {
 		vm_read(fd, &value, sizeof(value));
 		ck_assert_uint_eq(value, i);
@@ -169,6 +168,7 @@ START_TEST(room_for_many_parked_writes_at_once_is_used_in_order)
 }
 END_TEST
 
+/* A parked write holds a copy: the buffer is the submitter's again. */
 START_TEST(buffer_may_be_changed_after_submit)
 {
 	int fd = open_full(both[_i], O_RDWR);
