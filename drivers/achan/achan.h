@@ -307,14 +307,14 @@ static inline u32 achan_minor(const struct achan *channel)
  *	    an address space until all of its requests are complete.
  * @iov:    the segments, where @iter has some; ours
  * @nr:	    pinned pages; 0: a worker fills the buffer from within @mm
- * @pages:  what is pinned, in the order of @iter
+ * @pages:  what is pinned, in the order of @iter; whoever has the buffer has them
  */
 struct achan_buffer {
 	struct iov_iter iter;
 	struct mm_struct *mm;
 	const void *iov;
 	unsigned int nr;
-	struct bio_vec pages[ACHAN_PIN_PAGES];
+	struct bio_vec *pages;
 };
 
 /**
@@ -330,6 +330,12 @@ struct achan_mm {
  * again each time, or whose copies fail for another reason, is not worth more.
  */
 #define ACHAN_FAULTS_MAX	64
+
+/*
+ * Bytes up to which a transfer is copied with the ring's lock held, faults off: to let
+ * it go and take it again takes longer.
+ */
+#define ACHAN_SHORT_BYTES	256
 
 /* What a change to a lane calls for; derived under the lock, done without. */
 #define ACHAN_DUE_RUN	BIT(0)	/* parked requests can move */
@@ -395,49 +401,19 @@ struct achan_lane *achan_lane_alloc(u32 ring_bytes,
 void achan_lane_free(struct achan_lane *lane);
 void achan_lane_kill(struct achan_lane *lane);
 bool achan_lane_readable(struct achan_lane *lane);
-bool achan_lane_at_mark(const struct achan_lane *lane);
 bool achan_lane_room(struct achan_lane *lane, u32 need);
 unsigned int achan_lane_want_room(struct achan_lane *lane, u32 need);
-unsigned int achan_lane_due(struct achan_lane *lane, bool committed);
+unsigned int achan_lane_due_all(struct achan_lane *lane, bool committed);
 void achan_lane_do(struct achan_lane *lane, unsigned int due);
 void achan_lane_touch(struct achan_lane *lane);
 void achan_lane_count_missed(struct achan_lane *lane);
 struct achan_record *achan_lane_reserve(struct achan_lane *lane, u32 length);
-void achan_lane_settle(struct achan_lane *lane, struct achan_record *record,
+void achan_lane_finish(struct achan_lane *lane, struct achan_record *record,
 		       bool commit, unsigned int due);
 int achan_lane_push(struct achan_lane *lane, const void *data, u32 length,
 		    const u64 *timestamp, const u64 *sequence,
 		    unsigned int due);
-int achan_lane_claim(struct achan_lane *lane, struct achan_cursor *cursor,
-		     bool wait);
-void achan_lane_release(struct achan_lane *lane,
-			const struct achan_cursor *cursor);
 void achan_lane_released(struct achan_lane *lane);
-
-/**
- * achan_lane_act() - do what is due
- * @lane: the lane
- * @due:  from achan_lane_due()
- *
- * Context: any; no lock of ours held.
- */
-static inline void achan_lane_act(struct achan_lane *lane, unsigned int due)
-{
-	if (due & ~ACHAN_DUE_APART)
-		achan_lane_do(lane, due);
-}
-
-/* In an NMI, which may have come upon an update of the clock, a fast one. */
-static inline u64 achan_now(void)
-{
-	return in_nmi() ? ktime_get_mono_fast_ns() : ktime_get_ns();
-}
-
-/* What the header of a record that comes now shall say. */
-static inline u64 achan_lane_time(const struct achan_lane *lane)
-{
-	return lane->policy.no_timestamps ? 0 : achan_now();
-}
 
 /* broadcast.c */
 int achan_broadcast_alloc(struct achan_lane *lane);
@@ -471,15 +447,25 @@ void achan_park_end(struct achan_lane *lane, struct achan_parked *parked,
 		    int error);
 
 /* buffer.c */
-int achan_buffer_init(struct achan_buffer *buffer, struct iov_iter *to);
+unsigned int achan_buffer_pages(const struct iov_iter *to);
+int achan_buffer_init(struct achan_buffer *buffer, struct iov_iter *to,
+		      struct bio_vec *pages, unsigned int nr);
 void achan_buffer_free(struct achan_buffer *buffer);
 bool achan_buffer_unpin(struct achan_buffer *buffer, bool may_sleep);
 bool achan_mm_use(struct achan_mm *user, struct mm_struct *mm);
 void achan_mm_drop(struct achan_mm *user);
 
 /* transfer.c */
+bool achan_put_short(struct achan_lane *lane, struct iov_iter *from);
+ssize_t achan_put(struct achan_lane *lane, struct iov_iter *from, size_t total,
+		  u32 *length, u32 *need);
+ssize_t achan_read(struct achan_lane *lane, struct iov_iter *to, bool framed,
+		   bool wait, size_t *want);
 ssize_t achan_take(struct achan_lane *lane, struct achan_cursor *cursor,
 		   struct iov_iter *to, bool framed, size_t *want);
+size_t achan_take_max(const struct achan_lane *lane,
+		      struct achan_cursor *cursor, const struct iov_iter *to,
+		      bool framed);
 u32 achan_chunk(const struct achan_lane *lane, size_t total, size_t left,
 		u32 *need);
 

@@ -27,6 +27,7 @@
 
 #include "achan.h"
 #include "compat.h"
+#include "lane.h"
 
 DEFINE_STATIC_SRCU(readers_srcu);
 
@@ -398,7 +399,7 @@ static bool delivered(struct achan_lane *home, u64 until)
 	bool ret;
 
 	raw_spin_lock_irqsave(&ring->lock, flags);
-	cursor.position = ring->tail;
+	achan_ring_begin(ring, &cursor);
 	record = achan_ring_next(ring, &cursor);
 	ret = !record || record->sequence >= until;
 	raw_spin_unlock_irqrestore(&ring->lock, flags);

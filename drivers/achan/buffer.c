@@ -42,13 +42,13 @@ static void unpin(struct achan_buffer *buffer)
 }
 
 static int pin_segment(struct achan_buffer *buffer, unsigned long address,
-		       size_t bytes)
+		       size_t bytes, unsigned int room)
 {
 	struct page *pages[ACHAN_PIN_PAGES];
 	unsigned int offset = offset_in_page(address);
 	int i, got, nr = DIV_ROUND_UP(offset + bytes, PAGE_SIZE);
 
-	if (nr > ACHAN_PIN_PAGES - buffer->nr)
+	if (nr > room - buffer->nr)
 		return -E2BIG;
 	got = pin_user_pages_fast(address & PAGE_MASK, nr,
 				  FOLL_WRITE | FOLL_LONGTERM, pages);
@@ -61,30 +61,41 @@ static int pin_segment(struct achan_buffer *buffer, unsigned long address,
 		bytes -= bvec->bv_len;
 		offset = 0;
 		/* See achan_buffer_unpin(). */
-		set_page_dirty_lock(pages[i]);
+		if (!PageDirty(pages[i]))
+			set_page_dirty_lock(pages[i]);
 	}
 	return got == nr ? 0 : -EFAULT;
 }
 
-static int pin(struct achan_buffer *buffer)
+/* Empty segments are passed over by advancing by nothing. */
+static int pin_segments(struct achan_buffer *buffer, unsigned int room)
 {
 	struct iov_iter iter = buffer->iter;
-	int nr = iov_iter_npages(&iter, ACHAN_PIN_PAGES + 1);
-	int ret = 0;
+	size_t bytes;
+	int ret;
 
-	if (nr > ACHAN_PIN_PAGES)
+	for (;;) {
+		bytes = min(iter_iov_len(&iter), iov_iter_count(&iter));
+		if (bytes) {
+			ret = pin_segment(buffer,
+					  (unsigned long)iter_iov_addr(&iter),
+					  bytes, room);
+			if (ret || bytes == iov_iter_count(&iter))
+				return ret;
+		}
+		iov_iter_advance(&iter, bytes);
+	}
+}
+
+static int pin(struct achan_buffer *buffer, unsigned int nr)
+{
+	int ret;
+
+	if (!nr)
 		return -E2BIG;
 	if (!charge(buffer->mm, nr))
 		return -ENOMEM;
-	/* Advancing by nothing passes over empty segments. */
-	iov_iter_advance(&iter, 0);
-	while (!ret && iov_iter_count(&iter)) {
-		size_t bytes = min(iter_iov_len(&iter), iov_iter_count(&iter));
-
-		ret = pin_segment(buffer, (unsigned long)iter_iov_addr(&iter),
-				  bytes);
-		iov_iter_advance(&iter, bytes);
-	}
+	ret = pin_segments(buffer, nr);
 	if (!ret && buffer->nr == nr)
 		return 0;
 	unpin(buffer);
@@ -93,20 +104,37 @@ static int pin(struct achan_buffer *buffer)
 }
 
 /**
+ * achan_buffer_pages() - how many pages of a read's buffer are to be pinned
+ * @to: the buffer, in the memory of the calling process
+ *
+ * Return: their number; 0 if there are too many.
+ */
+unsigned int achan_buffer_pages(const struct iov_iter *to)
+{
+	int nr = iov_iter_npages(to, ACHAN_PIN_PAGES + 1);
+
+	return nr > ACHAN_PIN_PAGES ? 0 : nr;
+}
+
+/**
  * achan_buffer_init() - keep a read's buffer for later
  * @buffer: filled in
  * @to:	    the buffer, in the memory of the calling process; not changed
+ * @pages:  room for what is pinned, as long as @buffer is there
+ * @nr:	    for how much: what achan_buffer_pages() said
  *
  * Context: may sleep. Return: 0 or -ENOMEM. Whether the buffer was pinned,
  * @buffer->nr tells.
  */
-int achan_buffer_init(struct achan_buffer *buffer, struct iov_iter *to)
+int achan_buffer_init(struct achan_buffer *buffer, struct iov_iter *to,
+		      struct bio_vec *pages, unsigned int nr)
 {
 	buffer->iter = *to;
 	buffer->iov = NULL;
 	buffer->nr = 0;
+	buffer->pages = pages;
 	buffer->mm = current->mm;
-	if (!pin(buffer) || iter_is_ubuf(to))
+	if (!pin(buffer, nr) || iter_is_ubuf(to))
 		return 0;
 	/* The caller's array of segments is gone when the call returns. */
 	buffer->iov = dup_iter(&buffer->iter, to, GFP_KERNEL_ACCOUNT);

@@ -74,105 +74,137 @@ static bool may_wait(const struct kiocb *iocb)
 	       (may_park(iocb) || !(iocb->ki_filp->f_flags & O_NONBLOCK));
 }
 
-/*
- * One attempt to read, with the buffer made present where it is not. @wait: see
- * achan_lane_claim().
- */
-static ssize_t read_now(struct achan_file *file, struct iov_iter *to, bool wait)
+/* Return: 0, -EFAULT, or -EINTR for one who is being killed. */
+static int make_present(struct iov_iter *to, size_t want, bool *truncated)
 {
-	bool framed = READ_ONCE(file->flags) & ACHAN_OPEN_FRAMED;
-	struct achan_lane *lane = file->rx;
+	size_t left = fault_in_iov_iter_writeable(to, want);
+
+	if (left == want)
+		return -EFAULT;
+	/* What lies before the bad address is good. */
+	if (left) {
+		iov_iter_truncate(to, want - left);
+		*truncated = true;
+	}
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	cond_resched();
+	return 0;
+}
+
+/* @want bytes of the buffer were not present: makes them so, and reads again. */
+static noinline ssize_t read_absent(struct achan_file *file,
+				    struct iov_iter *to, bool framed, bool wait,
+				    size_t want)
+{
+	size_t count = iov_iter_count(to);
 	unsigned int faults = 0;
 	bool truncated = false;
-	struct achan_cursor cursor;
-	size_t left, want = 0;
+	ssize_t ret = -EFAULT;
+
+	while (ret == -EFAULT && user_backed_iter(to) &&
+	       ++faults < ACHAN_FAULTS_MAX) {
+		ret = make_present(to, want, &truncated);
+		if (ret)
+			break;
+		ret = achan_read(file->rx, to, framed, wait, &want);
+	}
+	if (ret == -EMSGSIZE && truncated)
+		ret = -EFAULT;
+	/* Back to what the caller gave, which may be tried again. */
+	if (ret < 0)
+		iov_iter_reexpand(to, count);
+	return ret;
+}
+
+/* Often there is nothing, which takes no lock to see. */
+static bool may_be_readable(const struct achan_lane *lane)
+{
+	return !achan_ring_is_empty(&lane->ring) ||
+	       READ_ONCE(lane->no_writer) || READ_ONCE(lane->dead);
+}
+
+/*
+ * One attempt to read, with the buffer made present where it is not. @wait: see
+ * achan_read().
+ */
+static __always_inline ssize_t read_now(struct achan_file *file,
+					struct iov_iter *to, bool wait)
+{
+	bool framed = READ_ONCE(file->flags) & ACHAN_OPEN_FRAMED;
+	size_t want = 0;
 	ssize_t ret;
 
-	for (;;) {
-		ret = achan_lane_claim(lane, &cursor, wait);
-		if (ret)
-			return ret == -EPIPE ? 0 : ret;
-		ret = achan_take(lane, &cursor, to, framed, &want);
-		achan_lane_release(lane, ret < 0 ? NULL : &cursor);
-		if (ret == -EMSGSIZE && truncated)
-			return -EFAULT;
-		if (ret != -EFAULT || !user_backed_iter(to) ||
-		    ++faults == ACHAN_FAULTS_MAX)
-			return ret;
+	if (!may_be_readable(file->rx))
+		return -EAGAIN;
+	ret = achan_read(file->rx, to, framed, wait, &want);
+	if (ret == -EFAULT)
+		ret = read_absent(file, to, framed, wait, want);
+	return ret == -EPIPE ? 0 : ret;
+}
 
-		left = fault_in_iov_iter_writeable(to, want);
-		if (left == want)
-			return -EFAULT;
-		/* What lies before the bad address is good. */
-		if (left) {
-			iov_iter_truncate(to, want - left);
-			truncated = true;
-		}
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		cond_resched();
-	}
+/* What follows an attempt that found nothing, where that need not be the end. */
+static noinline ssize_t read_later(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct achan_file *file = iocb->ki_filp->private_data;
+	ssize_t ret;
+
+	if (may_park(iocb))
+		return achan_park_read(file, iocb, to);
+	if (!may_wait(iocb))
+		return -EAGAIN;
+	do {
+		ret = achan_wait_readable(file);
+		if (!ret)
+			ret = read_now(file, to, true);
+	} while (ret == -EAGAIN);
+	achan_pass_on(file->rx);
+	return ret;
 }
 
 static ssize_t achan_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct achan_file *file = iocb->ki_filp->private_data;
-	size_t count = iov_iter_count(to);
-	bool wait = may_wait(iocb), slept = false;
+	ssize_t ret;
+
+	if (!iov_iter_count(to))
+		return 0;
+	ret = read_now(file, to, may_wait(iocb));
+	if (ret == -EAGAIN && !must_not_wait(iocb))
+		ret = read_later(iocb, to);
+	return ret;
+}
+
+/* Out of line: where the compiler clears what is on the stack, it clears the kiocb. */
+static noinline ssize_t
+with_kiocb(ssize_t (*transfer)(struct kiocb *iocb, struct iov_iter *iter),
+	   struct file *filp, struct iov_iter *iter)
+{
+	struct kiocb iocb;
+
+	init_sync_kiocb(&iocb, filp);
+	return transfer(&iocb, iter);
+}
+
+/*
+ * read() itself: with read_iter() alone the kernel would fill in a kiocb, and look up
+ * an I/O priority, that only a read that finds nothing has a use for. /dev/zero has
+ * both for the same reason.
+ */
+static ssize_t achan_read_plain(struct file *filp, char __user *buf,
+				size_t count, loff_t *ppos)
+{
+	bool wait = !(filp->f_flags & O_NONBLOCK);
+	struct iov_iter to;
 	ssize_t ret;
 
 	if (!count)
 		return 0;
-	for (;;) {
-		ret = read_now(file, to, wait);
-		if (ret >= 0)
-			break;
-		/* Back to what the caller gave, which may be tried again. */
-		iov_iter_reexpand(to, count);
-		if (ret != -EAGAIN || must_not_wait(iocb))
-			break;
-		if (may_park(iocb))
-			return achan_park_read(file, iocb, to);
-		if (!wait)
-			break;
-		ret = achan_wait_readable(file);
-		if (ret)
-			break;
-		slept = true;
-	}
-	if (slept)
-		achan_pass_on(file->rx);
+	iov_iter_ubuf(&to, ITER_DEST, buf, count);
+	ret = read_now(filp->private_data, &to, wait);
+	if (ret == -EAGAIN && wait)
+		ret = with_kiocb(achan_read_iter, filp, &to);
 	return ret;
-}
-
-/* Room for the next record of a write, or why there is none. */
-static struct achan_record *reserve(struct achan_file *file, size_t total,
-				    size_t left, u32 *need)
-{
-	struct achan_lane *lane = file->tx;
-	struct achan_record *record = NULL;
-	unsigned int due = 0;
-	unsigned long flags;
-	u32 length;
-
-	raw_spin_lock_irqsave(&lane->ring.lock, flags);
-	if (lane->dead || lane->no_reader) {
-		raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
-		return ERR_PTR(lane->dead ? -ENODEV : -EPIPE);
-	}
-	length = achan_chunk(lane, total, left, need);
-	if (length && list_empty(&lane->writes.requests))
-		record = achan_ring_reserve(&lane->ring, length,
-					    achan_lane_time(lane));
-	else
-		due = achan_lane_want_room(lane, *need);
-	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
-	achan_lane_act(lane, due);
-	if (!record)
-		return ERR_PTR(-EAGAIN);
-	trace_achan_reserve(achan_minor(lane->writer), record->sequence,
-			    length);
-	return record;
 }
 
 /*
@@ -185,23 +217,14 @@ static ssize_t write_record(struct achan_file *file, struct iov_iter *from,
 	bool divisible = file->channel->mode == ACHAN_MODE_STREAM &&
 			 total > PIPE_BUF;
 	unsigned int faults = 0;
-	size_t copied, left;
+	ssize_t copied;
+	size_t left;
 	u32 length;
 
 	for (;;) {
-		struct achan_record *record;
-
-		record = reserve(file, total, iov_iter_count(from), need);
-		if (IS_ERR(record))
-			return PTR_ERR(record);
-		length = record->length;
-		pagefault_disable();
-		copied = copy_from_iter(achan_record_payload(record), length,
-					from);
-		pagefault_enable();
-		achan_lane_settle(file->tx, record, copied == length, 0);
-		if (copied == length)
-			return length;
+		copied = achan_put(file->tx, from, total, &length, need);
+		if (copied < 0 || copied == length)
+			return copied;
 
 		iov_iter_revert(from, copied);
 		left = fault_in_iov_iter_readable(from, length);
@@ -217,7 +240,7 @@ static ssize_t write_record(struct achan_file *file, struct iov_iter *from,
 	}
 }
 
-static ssize_t write_records(struct kiocb *iocb, struct iov_iter *from)
+static noinline ssize_t write_records(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct achan_file *file = iocb->ki_filp->private_data;
 	size_t total = iov_iter_count(from), written = 0;
@@ -254,16 +277,39 @@ static ssize_t write_records(struct kiocb *iocb, struct iov_iter *from)
 	return written ?: ret;
 }
 
+/* Most are, and present, and there is room. Return: false if it takes more. */
+static bool write_short(struct achan_file *file, struct iov_iter *from)
+{
+	if (!achan_put_short(file->tx, from))
+		return false;
+	if (READ_ONCE(file->write_need))
+		WRITE_ONCE(file->write_need, 0);
+	return true;
+}
+
 static ssize_t achan_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct achan_file *file = iocb->ki_filp->private_data;
+	size_t total = iov_iter_count(from);
 
-	if (!iov_iter_count(from))
-		return 0;
+	if (!total || write_short(file, from))
+		return total;
 	if (file->channel->mode == ACHAN_MODE_MESSAGE &&
-	    iov_iter_count(from) > achan_ring_record_max(&file->tx->ring))
+	    total > achan_ring_record_max(&file->tx->ring))
 		return -EMSGSIZE;
 	return write_records(iocb, from);
+}
+
+/* write() itself, as achan_read_plain(). */
+static ssize_t achan_write_plain(struct file *filp, const char __user *buf,
+				 size_t count, loff_t *ppos)
+{
+	struct iov_iter from;
+
+	iov_iter_ubuf(&from, ITER_SOURCE, (void __user *)buf, count);
+	if (count && write_short(filp->private_data, &from))
+		return count;
+	return with_kiocb(achan_write_iter, filp, &from);
 }
 
 /*
@@ -355,7 +401,7 @@ static u64 readable_bytes(const struct achan_file *file)
 	if (file->channel->mode == ACHAN_MODE_STREAM) {
 		bytes = ring->bytes;
 	} else if (achan_ring_readable(ring)) {
-		cursor.position = ring->tail;
+		achan_ring_begin(ring, &cursor);
 		bytes = achan_ring_next(ring, &cursor)->length;
 	}
 	raw_spin_unlock_irqrestore(&ring->lock, flags);
@@ -449,6 +495,8 @@ const struct file_operations achan_fops = {
 	.owner		= THIS_MODULE,
 	.open		= achan_open,
 	.release	= achan_release,
+	.read		= achan_read_plain,
+	.write		= achan_write_plain,
 	.read_iter	= achan_read_iter,
 	.write_iter	= achan_write_iter,
 	.poll		= achan_poll,

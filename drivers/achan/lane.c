@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 
 #include "achan.h"
+#include "lane.h"
 #include "trace.h"
 
 static void do_deferred(struct irq_work *work);
@@ -86,36 +87,6 @@ void achan_lane_kill(struct achan_lane *lane)
 	achan_park_end(lane, &lane->writes, -ENODEV);
 }
 
-/**
- * achan_lane_at_mark() - is there enough for readers who wait for more?
- * @lane: the lane
- *
- * Whatever the mark is, it must not keep a reader from making room for those
- * who wait for it or lose records for want of it, nor outlast the records that
- * can still come.
- *
- * Context: ring.lock held.
- */
-bool achan_lane_at_mark(const struct achan_lane *lane)
-{
-	return lane->ring.bytes >= lane->policy.read_low ||
-	       lane->room_wanted || lane->overflowing || lane->writes.nr ||
-	       lane->no_writer || lane->dead;
-}
-
-/* Context: ring.lock held. Parked reads come first. */
-static bool readable(const struct achan_lane *lane)
-{
-	return list_empty(&lane->reads.requests) &&
-	       achan_ring_readable(&lane->ring);
-}
-
-/* Context: ring.lock held. The end is read behind all records and requests. */
-static bool at_end(const struct achan_lane *lane)
-{
-	return lane->no_writer && list_empty(&lane->reads.requests);
-}
-
 /* Context: ring.lock held. Parked writes come first. */
 static bool room(const struct achan_lane *lane, u32 need)
 {
@@ -136,7 +107,7 @@ bool achan_lane_readable(struct achan_lane *lane)
 	bool ret;
 
 	raw_spin_lock_irqsave(&lane->ring.lock, flags);
-	ret = (readable(lane) && achan_lane_at_mark(lane)) || at_end(lane) ||
+	ret = (achan_lane_has_record(lane) && achan_lane_at_mark(lane)) || achan_lane_at_end(lane) ||
 	      lane->dead;
 	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
 	return ret;
@@ -189,21 +160,21 @@ bool achan_lane_room(struct achan_lane *lane, u32 need)
 }
 
 /**
- * achan_lane_due() - what the state of a lane calls for
+ * achan_lane_due_all() - achan_lane_due() where somebody may be parked, or waits
  * @lane:      the lane
- * @committed: a record may have become readable since readers were last told
+ * @committed: see achan_lane_due()
  *
  * Context: ring.lock held. Return: ACHAN_DUE_*, for achan_lane_act().
  */
-unsigned int achan_lane_due(struct achan_lane *lane, bool committed)
+unsigned int achan_lane_due_all(struct achan_lane *lane, bool committed)
 {
 	unsigned int due = 0;
 
 	if (achan_park_can_move(lane))
 		due |= ACHAN_DUE_RUN;
 	/* What is to be delivered is no reader's yet. */
-	if (committed && readable(lane) && achan_lane_at_mark(lane) &&
-	    !lane->broadcast)
+	if (committed && achan_lane_has_record(lane) &&
+	    achan_lane_at_mark(lane) && !lane->broadcast)
 		due |= lane->policy.usecs ? achan_moderate(lane) :
 					    ACHAN_DUE_READ;
 	if (lane->room_wanted && room(lane, lane->room_wanted)) {
@@ -371,7 +342,7 @@ static struct achan_record *reserve_or_lose(struct achan_lane *lane, u32 length,
  * @length: bytes of payload, at least one
  *
  * Context: any but NMI; no lock of ours held. Return: the record, for
- * achan_lane_settle(); NULL if it was lost, which is counted, or if it can never
+ * achan_lane_finish(); NULL if it was lost, which is counted, or if it can never
  * fit, or if the lane is dead.
  */
 struct achan_record *achan_lane_reserve(struct achan_lane *lane, u32 length)
@@ -387,36 +358,27 @@ struct achan_record *achan_lane_reserve(struct achan_lane *lane, u32 length)
 		record = reserve_or_lose(lane, length, NULL, &due);
 	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
 	if (record)
-		trace_achan_reserve(achan_minor(lane->writer),
-				    record->sequence, length);
+		trace_achan_reserve(lane->writer, record, length);
 	achan_lane_act(lane, due | ACHAN_DUE_APART);
 	return record;
 }
 
 /**
- * achan_lane_settle() - commit or discard a record
+ * achan_lane_finish() - settle a record, and do what follows from it
  * @lane:   the lane
- * @record: reserved in it; not to be touched afterwards
- * @commit: which of the two
+ * @record: from achan_lane_reserve(); not to be touched afterwards
+ * @commit: or discard
  * @due:    ACHAN_DUE_* besides what follows from it
  *
  * Context: any but NMI; no lock of ours held.
  */
-void achan_lane_settle(struct achan_lane *lane, struct achan_record *record,
+void achan_lane_finish(struct achan_lane *lane, struct achan_record *record,
 		       bool commit, unsigned int due)
 {
 	unsigned long flags;
 
-	/* Before it is visible, so that its consumption comes after. */
-	if (commit)
-		trace_achan_commit(achan_minor(lane->writer), record->sequence,
-				   record->length);
 	raw_spin_lock_irqsave(&lane->ring.lock, flags);
-	if (commit)
-		achan_ring_commit(&lane->ring, record);
-	else
-		achan_ring_discard(&lane->ring, record);
-	due |= achan_lane_due(lane, true);
+	due |= achan_lane_settle(lane, record, commit);
 	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
 	achan_lane_act(lane, due);
 }
@@ -426,38 +388,10 @@ static int loss_error(const struct achan_lane *lane)
 	return lane->policy.overflow == ACHAN_OVERFLOW_REJECT ? -ENOSPC : 0;
 }
 
-/*
- * An NMI may have come upon the holder of the lock, on this processor, for whom it
- * cannot wait; nor could it take the lock again once it had let it go. So there is
- * one attempt, and the lock is kept over the copy.
- */
-static int push_in_nmi(struct achan_lane *lane, const void *data, u32 length,
-		       const u64 *timestamp, unsigned int due)
+/* An NMI could not take the lock again once it had let it go. */
+static bool copies_under_lock(u32 length)
 {
-	struct achan_record *record;
-	unsigned long flags;
-
-	if (!raw_spin_trylock_irqsave(&lane->ring.lock, flags)) {
-		atomic_inc(&lane->missed);
-		return -EBUSY;
-	}
-	if (lane->dead) {
-		raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
-		return -ENODEV;
-	}
-	record = reserve_or_lose(lane, length, timestamp, &due);
-	if (record) {
-		trace_achan_reserve(achan_minor(lane->writer),
-				    record->sequence, length);
-		memcpy(achan_record_payload(record), data, length);
-		trace_achan_commit(achan_minor(lane->writer), record->sequence,
-				   length);
-		achan_ring_commit(&lane->ring, record);
-	}
-	due |= achan_lane_due(lane, true);
-	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
-	achan_lane_act(lane, due);
-	return record ? 0 : loss_error(lane);
+	return length <= ACHAN_SHORT_BYTES || in_nmi();
 }
 
 /**
@@ -486,9 +420,16 @@ int achan_lane_push(struct achan_lane *lane, const void *data, u32 length,
 
 	if (length > achan_ring_record_max(ring))
 		return -EMSGSIZE;
-	if (in_nmi())
-		return push_in_nmi(lane, data, length, timestamp, due);
-	raw_spin_lock_irqsave(&ring->lock, flags);
+	/*
+	 * An NMI may have come upon the holder of the lock, on this processor, for whom
+	 * it cannot wait. What is lost so is counted without the lock.
+	 */
+	if (!in_nmi()) {
+		raw_spin_lock_irqsave(&ring->lock, flags);
+	} else if (!raw_spin_trylock_irqsave(&ring->lock, flags)) {
+		atomic_inc(&lane->missed);
+		return -EBUSY;
+	}
 	if (lane->dead) {
 		raw_spin_unlock_irqrestore(&ring->lock, flags);
 		return -ENODEV;
@@ -496,99 +437,22 @@ int achan_lane_push(struct achan_lane *lane, const void *data, u32 length,
 	if (sequence)
 		ring->sequence = *sequence;
 	record = reserve_or_lose(lane, length, timestamp, &due);
-	if (!record)
+	if (record) {
+		trace_achan_reserve(lane->writer, record, length);
+		if (copies_under_lock(length)) {
+			memcpy(achan_record_payload(record), data, length);
+		} else {
+			raw_spin_unlock_irqrestore(&ring->lock, flags);
+			memcpy(achan_record_payload(record), data, length);
+			raw_spin_lock_irqsave(&ring->lock, flags);
+		}
+		due |= achan_lane_settle(lane, record, true);
+	} else {
 		due |= achan_lane_due(lane, true);
+	}
 	raw_spin_unlock_irqrestore(&ring->lock, flags);
-	if (!record) {
-		achan_lane_act(lane, due);
-		return loss_error(lane);
-	}
-	trace_achan_reserve(achan_minor(lane->writer), record->sequence,
-			    length);
-	memcpy(achan_record_payload(record), data, length);
-	achan_lane_settle(lane, record, true, due);
-	return 0;
-}
-
-/* Return: as achan_lane_claim(), or -EBUSY while somebody else has the claim. */
-static int try_claim(struct achan_lane *lane, struct achan_cursor *cursor,
-		     bool wait)
-{
-	unsigned long flags;
-	int ret = 0;
-
-	raw_spin_lock_irqsave(&lane->ring.lock, flags);
-	if (!readable(lane))
-		ret = lane->dead ? -ENODEV :
-		      at_end(lane) ? -EPIPE : -EAGAIN;
-	else if (wait && !achan_lane_at_mark(lane))
-		ret = -EAGAIN;
-	else if (lane->ring.claimed)
-		ret = -EBUSY;
-	else
-		achan_ring_claim(&lane->ring, cursor);
-	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
-	return ret;
-}
-
-/**
- * achan_lane_claim() - become the one consumer of a lane's ring
- * @lane:   the lane
- * @cursor: set to the oldest record
- * @wait:   the caller may wait for more, as the low-water mark wants it; else
- *	    it gets what there is
- *
- * Waits for another consumer to finish, which does not take long: it copies
- * with page faults off. That holds for a caller who must not block, too; the
- * alternative would be to say -EAGAIN while there are records, after which an
- * edge-triggered poller would wait for ever.
- *
- * Context: may sleep. Return: 0; -EAGAIN without a record, or while parked
- * reads come first; -EPIPE when there is no writer; -ENODEV when none will ever
- * come.
- */
-int achan_lane_claim(struct achan_lane *lane, struct achan_cursor *cursor,
-		     bool wait)
-{
-	bool waited = false;
-	int ret;
-
-	while ((ret = try_claim(lane, cursor, wait)) == -EBUSY) {
-		wait_event_idle_exclusive(lane->claim_wait,
-					  !READ_ONCE(lane->ring.claimed));
-		waited = true;
-	}
-	/*
-	 * Being woken is a duty: one is woken for each claim that ends. Who
-	 * makes no claim of it lets the next one look, who would sleep until
-	 * somebody else's claim ends, and there may be none.
-	 */
-	if (ret && waited)
-		achan_lane_released(lane);
-	return ret;
-}
-
-/**
- * achan_lane_release() - end what achan_lane_claim() began
- * @lane:   the lane
- * @cursor: what was taken, or NULL for nothing
- *
- * Context: may sleep.
- */
-void achan_lane_release(struct achan_lane *lane,
-			const struct achan_cursor *cursor)
-{
-	unsigned long flags;
-	unsigned int due;
-
-	raw_spin_lock_irqsave(&lane->ring.lock, flags);
-	if (cursor)
-		achan_ring_retire(&lane->ring, cursor);
-	achan_ring_release(&lane->ring);
-	due = achan_lane_due(lane, false);
-	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
-	achan_lane_released(lane);
 	achan_lane_act(lane, due);
+	return record ? 0 : loss_error(lane);
 }
 
 /**

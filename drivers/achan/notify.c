@@ -11,6 +11,7 @@
 
 #include "achan.h"
 #include "compat.h"
+#include "lane.h"
 
 void achan_port_init(struct achan_port *port)
 {

@@ -40,6 +40,7 @@
 #include <linux/slab.h>
 
 #include "achan.h"
+#include "lane.h"
 #include "trace.h"
 
 /*
@@ -83,6 +84,7 @@ enum achan_request_state {
  * @moved:	bytes of it that are in the ring
  * @length:	bytes in @data
  * @data:	what was not in the ring when it parked
+ * @pages:	room for what @buffer pins
  */
 struct achan_request {
 	struct list_head node;
@@ -109,6 +111,7 @@ struct achan_request {
 			void *data;
 		};
 	};
+	struct bio_vec pages[];
 };
 
 static struct achan_parked *request_parked(const struct achan_request *request)
@@ -119,11 +122,11 @@ static struct achan_parked *request_parked(const struct achan_request *request)
 }
 
 /* The channel whose file it is of. */
-static u32 request_minor(const struct achan_request *request)
+static const struct achan *request_channel(const struct achan_request *request)
 {
 	const struct achan_lane *lane = request->lane;
 
-	return achan_minor(request->write ? lane->writer : lane->reader);
+	return request->write ? lane->writer : lane->reader;
 }
 
 static void request_put(struct achan_request *request)
@@ -179,7 +182,7 @@ static void request_complete(struct achan_request *request, bool may_sleep)
 		queue_work(achan_workqueue, &lane->work);
 		return;
 	}
-	trace_achan_complete(request_minor(request), request->write, request,
+	trace_achan_complete(request_channel(request), request->write, request,
 			     request->result);
 	request->iocb->ki_complete(request->iocb, request->result);
 	request_put(request);
@@ -199,7 +202,7 @@ static int request_cancel(struct kiocb *iocb)
 		request_done(request, partial(request, -ECANCELED));
 		request_finish_later(request);
 		request_parked(request)->cancelled++;
-		trace_achan_cancel(request_minor(request), request->write,
+		trace_achan_cancel(request_channel(request), request->write,
 				   request, request->result);
 		raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
 		queue_work(achan_workqueue, &lane->work);
@@ -262,7 +265,7 @@ static ssize_t request_park(struct achan_request *request)
 	unsigned long flags;
 	int refused;
 
-	trace_achan_park(request_minor(request), request->write, request,
+	trace_achan_park(request_channel(request), request->write, request,
 			 request->write ? request->moved : 0);
 	request->iocb->private = request;
 	kiocb_set_cancel_fn(request->iocb, request_cancel);
@@ -287,11 +290,13 @@ static ssize_t request_park(struct achan_request *request)
 }
 
 static struct achan_request *request_alloc(struct achan_lane *lane,
-					   struct kiocb *iocb, bool write)
+					   struct kiocb *iocb, bool write,
+					   unsigned int pages)
 {
 	struct achan_request *request;
 
-	request = kzalloc(sizeof(*request), GFP_KERNEL_ACCOUNT);
+	request = kzalloc(struct_size(request, pages, pages),
+			  GFP_KERNEL_ACCOUNT);
 	if (!request)
 		return NULL;
 	INIT_LIST_HEAD(&request->node);
@@ -304,15 +309,31 @@ static struct achan_request *request_alloc(struct achan_lane *lane,
 
 /**
  * struct achan_runner - a context that moves parked requests
- * @mm:	   the address space it works in, used in a worker only
- * @worker: it is the lane's worker: it may sleep, and fill from any process
- * @steps:  how many it may still do
+ * @mm:	     the address space it works in, used in a worker only
+ * @worker:   it is the lane's worker: it may sleep, and fill from any process
+ * @released: it has had the claim: the next consumer is to be told
+ * @steps:    how many it may still do
+ * @flags:    of ring.lock, which it holds but for copies and completions
  */
 struct achan_runner {
 	struct achan_mm mm;
 	bool worker;
+	bool released;
 	unsigned int steps;
+	unsigned long flags;
 };
+
+static void runner_lock(struct achan_runner *runner, struct achan_lane *lane)
+	__acquires(&lane->ring.lock)
+{
+	raw_spin_lock_irqsave(&lane->ring.lock, runner->flags);
+}
+
+static void runner_unlock(struct achan_runner *runner, struct achan_lane *lane)
+	__releases(&lane->ring.lock)
+{
+	raw_spin_unlock_irqrestore(&lane->ring.lock, runner->flags);
+}
 
 static void fault_work(struct work_struct *work);
 
@@ -328,14 +349,16 @@ static void fault_work(struct work_struct *work);
 ssize_t achan_park_read(struct achan_file *file, struct kiocb *iocb,
 			struct iov_iter *to)
 {
-	struct achan_request *request = request_alloc(file->rx, iocb, false);
+	unsigned int pages = achan_buffer_pages(to);
+	struct achan_request *request = request_alloc(file->rx, iocb, false,
+						      pages);
 	int ret;
 
 	if (!request)
 		return -ENOMEM;
 	request->framed = READ_ONCE(file->flags) & ACHAN_OPEN_FRAMED;
 	INIT_WORK(&request->fault_work, fault_work);
-	ret = achan_buffer_init(&request->buffer, to);
+	ret = achan_buffer_init(&request->buffer, to, request->pages, pages);
 	if (ret) {
 		request_put(request);
 		return ret;
@@ -360,7 +383,7 @@ ssize_t achan_park_read(struct achan_file *file, struct kiocb *iocb,
 ssize_t achan_park_write(struct achan_file *file, struct kiocb *iocb,
 			 struct iov_iter *from, size_t written)
 {
-	struct achan_request *request = request_alloc(file->tx, iocb, true);
+	struct achan_request *request = request_alloc(file->tx, iocb, true, 0);
 	size_t length = iov_iter_count(from);
 
 	if (!request)
@@ -451,20 +474,18 @@ bool achan_park_can_move(struct achan_lane *lane)
 /*
  * Puts parked writes into the ring while there is room. One context at a time,
  * so that records get there, and requests complete, in the order of arrival.
- * Return: whether it did anything.
+ *
+ * Context: ring.lock held. Return: whether it did anything.
  */
 static bool move_writes(struct achan_lane *lane, struct achan_runner *runner)
+	__must_hold(&lane->ring.lock)
 {
 	struct achan_ring *ring = &lane->ring;
-	unsigned long flags;
 	bool moved = false;
 	u32 length;
 
-	raw_spin_lock_irqsave(&ring->lock, flags);
-	if (lane->moving) {
-		raw_spin_unlock_irqrestore(&ring->lock, flags);
+	if (lane->moving)
 		return false;
-	}
 	lane->moving = true;
 	while ((length = next_chunk(lane)) && runner_step(runner, lane)) {
 		struct achan_request *request = first(&lane->writes.requests);
@@ -474,16 +495,14 @@ static bool move_writes(struct achan_lane *lane, struct achan_runner *runner)
 		record = achan_ring_reserve(ring, length,
 					    achan_lane_time(lane));
 		request->state = ACHAN_REQUEST_BUSY;
-		raw_spin_unlock_irqrestore(&ring->lock, flags);
+		runner_unlock(runner, lane);
 
-		trace_achan_reserve(request_minor(request), record->sequence,
-				    length);
+		trace_achan_reserve(request_channel(request), record, length);
 		memcpy(achan_record_payload(record), request->data + at,
 		       length);
-		trace_achan_commit(request_minor(request), record->sequence,
-				   length);
+		trace_achan_commit(request_channel(request), record, length);
 
-		raw_spin_lock_irqsave(&ring->lock, flags);
+		runner_lock(runner, lane);
 		achan_ring_commit(ring, record);
 		moved = true;
 		request->moved += length;
@@ -492,12 +511,11 @@ static bool move_writes(struct achan_lane *lane, struct achan_runner *runner)
 		    !lane->dead && !lane->no_reader)
 			continue;
 		request_done(request, request->moved);
-		raw_spin_unlock_irqrestore(&ring->lock, flags);
+		runner_unlock(runner, lane);
 		request_complete(request, runner->worker);
-		raw_spin_lock_irqsave(&ring->lock, flags);
+		runner_lock(runner, lane);
 	}
 	lane->moving = false;
-	raw_spin_unlock_irqrestore(&ring->lock, flags);
 	return moved;
 }
 
@@ -518,6 +536,18 @@ static ssize_t fill_read(struct achan_request *request,
 	}
 	return achan_take(request->lane, cursor, &to, request->framed,
 			  &request->want);
+}
+
+/*
+ * Context: ring.lock held, @cursor at a record. Pages that are pinned are filled with
+ * the lock held, where that does not take long.
+ */
+static bool is_short(const struct achan_request *request,
+		     struct achan_cursor *cursor)
+{
+	return request->buffer.nr &&
+	       achan_take_max(request->lane, cursor, &request->buffer.iter,
+			      request->framed) <= ACHAN_SHORT_BYTES;
 }
 
 /*
@@ -551,15 +581,16 @@ static void start_fault(struct achan_request *request)
 /*
  * Fills parked reads while there are records. The claim is kept over
  * ki_complete(), so that requests complete in the order in which they are
- * served. Return: whether it did anything.
+ * served.
+ *
+ * Context: ring.lock held. Return: whether it did anything.
  */
 static bool fill_reads(struct achan_lane *lane, struct achan_runner *runner)
+	__must_hold(&lane->ring.lock)
 {
 	struct achan_ring *ring = &lane->ring;
 	bool claimed = false, filled = false;
-	unsigned long flags;
 
-	raw_spin_lock_irqsave(&ring->lock, flags);
 	while (next_read(lane, claimed) && runner_step(runner, lane)) {
 		struct achan_request *request = first(&lane->reads.requests);
 		struct achan_cursor cursor;
@@ -572,11 +603,13 @@ static bool fill_reads(struct achan_lane *lane, struct achan_runner *runner)
 		achan_ring_claim(ring, &cursor);
 		claimed = true;
 		request->state = ACHAN_REQUEST_BUSY;
-		raw_spin_unlock_irqrestore(&ring->lock, flags);
-
-		ret = fill_read(request, &cursor, runner);
-
-		raw_spin_lock_irqsave(&ring->lock, flags);
+		if (is_short(request, &cursor)) {
+			ret = fill_read(request, &cursor, runner);
+		} else {
+			runner_unlock(runner, lane);
+			ret = fill_read(request, &cursor, runner);
+			runner_lock(runner, lane);
+		}
 		if (ret >= 0)
 			achan_ring_retire(ring, &cursor);
 		if (ret == -EAGAIN)
@@ -591,39 +624,48 @@ static bool fill_reads(struct achan_lane *lane, struct achan_runner *runner)
 			ret = -EFAULT;
 		filled = true;
 		request_done(request, ret);
-		raw_spin_unlock_irqrestore(&ring->lock, flags);
+		runner_unlock(runner, lane);
 		request_complete(request, runner->worker);
 		if (runner->worker)
 			cond_resched();
-		raw_spin_lock_irqsave(&ring->lock, flags);
+		runner_lock(runner, lane);
 	}
 	if (claimed)
 		achan_ring_release(ring);
-	raw_spin_unlock_irqrestore(&ring->lock, flags);
-	if (claimed)
-		achan_lane_released(lane);
+	runner->released |= claimed;
 	return filled;
+}
+
+/* Context: ring.lock held. Return: whether it did anything. */
+static bool deliver(struct achan_lane *lane, struct achan_runner *runner)
+	__must_hold(&lane->ring.lock)
+{
+	bool delivered;
+
+	runner_unlock(runner, lane);
+	delivered = achan_broadcast_run(lane, runner->worker ? NULL :
+						&runner->steps);
+	runner_lock(runner, lane);
+	return delivered;
 }
 
 static unsigned int park_run(struct achan_lane *lane, bool committed,
 			     struct achan_runner *runner)
 {
-	unsigned long flags;
 	unsigned int due;
 	bool moved, filled;
 
+	runner_lock(runner, lane);
 	do {
-		moved = move_writes(lane, runner);
-		filled = lane->broadcast ?
-			 achan_broadcast_run(lane, runner->worker ? NULL :
-						   &runner->steps) :
-			 fill_reads(lane, runner);
+		moved = lane->writes.nr && move_writes(lane, runner);
+		filled = lane->broadcast ? deliver(lane, runner) :
+			 lane->reads.nr && fill_reads(lane, runner);
 		committed |= moved || filled;
 	} while (moved || filled);
-
-	raw_spin_lock_irqsave(&lane->ring.lock, flags);
 	due = achan_lane_due(lane, committed);
-	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+	runner_unlock(runner, lane);
+	if (runner->released)
+		achan_lane_released(lane);
 	return due & ~ACHAN_DUE_RUN;
 }
 

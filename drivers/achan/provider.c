@@ -24,6 +24,7 @@
 
 #include "achan.h"
 #include "compat.h"
+#include "lane.h"
 #include "trace.h"
 
 /* Calls that whoever asks makes, before it leaves those of others to the work. */
@@ -397,7 +398,7 @@ EXPORT_SYMBOL_NS_GPL(achan_reserve, ACHAN_NAMESPACE);
 static void settle(struct achan *channel, void *payload, bool commit)
 {
 	rcu_read_lock();
-	achan_lane_settle(channel->rx, (struct achan_record *)payload - 1,
+	achan_lane_finish(channel->rx, (struct achan_record *)payload - 1,
 			  commit, ACHAN_DUE_APART);
 	rcu_read_unlock();
 }
@@ -466,8 +467,7 @@ static ssize_t pull(struct achan_lane *lane, void *data, u32 size,
 	if (ret > 0) {
 		if (data)
 			memcpy(data, achan_record_payload(record), ret);
-		trace_achan_consume(achan_minor(lane->reader),
-				    record->sequence, ret);
+		trace_achan_consume(lane->reader, record, ret);
 		achan_ring_consume(&cursor, record, ret);
 	}
 	raw_spin_lock_irqsave(&ring->lock, flags);

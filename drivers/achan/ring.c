@@ -23,17 +23,6 @@
  */
 #include "ring.h"
 
-static struct achan_record *ring_record(const struct achan_ring *ring,
-					u32 position)
-{
-	return ring->data + (position & (ring->size - 1));
-}
-
-static u32 record_size(const struct achan_record *record)
-{
-	return ACHAN_RECORD_SIZE(record->length);
-}
-
 /**
  * achan_ring_init() - make a ring of a piece of memory
  * @ring: the ring
@@ -83,14 +72,14 @@ struct achan_record *achan_ring_reserve(struct achan_ring *ring, u32 length,
 
 	if (size > achan_ring_free(ring))
 		return NULL;
-	record = ring_record(ring, ring->head);
+	record = achan_ring_record(ring, ring->head);
+	/* Framed reads copy the padding: no byte of an older record in it. */
+	memset((void *)record + size - ACHAN_RECORD_ALIGN, 0,
+	       ACHAN_RECORD_ALIGN);
 	record->length = length;
 	WRITE_ONCE(record->flags, ACHAN_RECORD_BUSY);
 	record->sequence = ring->sequence++;
 	record->timestamp = timestamp;
-	/* Framed reads copy the padding: no byte of an older record in it. */
-	memset(achan_record_payload(record) + length, 0,
-	       size - sizeof(*record) - length);
 	/* Pairs with achan_ring_next(): who sees the head sees BUSY. */
 	smp_store_release(&ring->head, ring->head + size);
 	if (ring->high_water < ring->head - ring->tail)
@@ -99,32 +88,22 @@ struct achan_record *achan_ring_reserve(struct achan_ring *ring, u32 length,
 }
 
 /**
- * achan_ring_commit() - make a reserved record visible
- * @ring:   the ring
- * @record: from achan_ring_reserve(), filled; not to be touched afterwards
+ * achan_ring_skip_discarded() - pass over what was given up at the tail
+ * @ring: the ring
  *
- * It can be read as soon as all records reserved before it are committed too.
+ * The record at the tail is never a discarded one while nobody has a claim.
  *
  * Context: @ring->lock held.
  */
-void achan_ring_commit(struct achan_ring *ring, struct achan_record *record)
-{
-	ring->bytes += record->length;
-	ring->bytes_in += record->length;
-	ring->records_in++;
-	/* Pairs with achan_ring_next(): who sees no BUSY sees the payload. */
-	smp_store_release(&record->flags, 0);
-}
-
-/* The record at the tail is never a discarded one while nobody has a claim. */
-static void ring_skip_discarded(struct achan_ring *ring)
+void achan_ring_skip_discarded(struct achan_ring *ring)
 {
 	while (ring->tail != ring->head) {
-		struct achan_record *record = ring_record(ring, ring->tail);
+		struct achan_record *record =
+			achan_ring_record(ring, ring->tail);
 
 		if (record->flags != ACHAN_RECORD_DISCARD)
 			break;
-		WRITE_ONCE(ring->tail, ring->tail + record_size(record));
+		WRITE_ONCE(ring->tail, ring->tail + achan_record_size(record));
 	}
 }
 
@@ -140,7 +119,7 @@ static void ring_skip_discarded(struct achan_ring *ring)
  */
 void achan_ring_discard(struct achan_ring *ring, struct achan_record *record)
 {
-	u32 size = record_size(record);
+	u32 size = achan_record_size(record);
 
 	if (record->sequence + 1 == ring->sequence) {
 		/*
@@ -156,7 +135,7 @@ void achan_ring_discard(struct achan_ring *ring, struct achan_record *record)
 	/* Pairs with achan_ring_next(): it passes over a length that stays. */
 	smp_store_release(&record->flags, ACHAN_RECORD_DISCARD);
 	if (!ring->claimed)
-		ring_skip_discarded(ring);
+		achan_ring_skip_discarded(ring);
 }
 
 /**
@@ -177,139 +156,39 @@ bool achan_ring_make_room(struct achan_ring *ring, u32 length)
 	u32 size = ACHAN_RECORD_SIZE(length);
 
 	while (size > achan_ring_free(ring)) {
-		struct achan_record *record = ring_record(ring, ring->tail);
+		struct achan_record *record =
+			achan_ring_record(ring, ring->tail);
 
 		if (ring->claimed || record->flags & ACHAN_RECORD_BUSY)
 			return false;
 		ring->bytes -= record->length - ring->offset;
 		ring->offset = 0;
 		ring->overwritten++;
-		WRITE_ONCE(ring->tail, ring->tail + record_size(record));
-		ring_skip_discarded(ring);
+		WRITE_ONCE(ring->tail, ring->tail + achan_record_size(record));
+		achan_ring_skip_discarded(ring);
 	}
 	return true;
 }
 
 /**
- * achan_ring_readable() - is there a committed record?
+ * achan_ring_readable_behind() - is there a committed record behind discarded ones?
  * @ring: the ring
- *
- * While a consumer holds the claim the answer may be one that it is about to
- * retire. A record that is discarded meanwhile stays at the tail until the
- * release, and is passed over here: it is nothing to read.
  *
  * Context: @ring->lock held.
  */
-bool achan_ring_readable(const struct achan_ring *ring)
+bool achan_ring_readable_behind(const struct achan_ring *ring)
 {
 	u32 position = ring->tail;
 
 	while (position != ring->head) {
-		struct achan_record *record = ring_record(ring, position);
+		struct achan_record *record =
+			achan_ring_record(ring, position);
 
 		if (record->flags & ACHAN_RECORD_BUSY)
 			return false;
 		if (!(record->flags & ACHAN_RECORD_DISCARD))
 			return true;
-		position += record_size(record);
+		position += achan_record_size(record);
 	}
 	return false;
-}
-
-/**
- * achan_ring_claim() - become the one consumer
- * @ring:   the ring; @ring->claimed is false
- * @cursor: set to the oldest record
- *
- * Between claim and release the records belong to the claimer, who reads them
- * without the lock. Nothing is taken until achan_ring_retire().
- *
- * Context: @ring->lock held.
- */
-void achan_ring_claim(struct achan_ring *ring, struct achan_cursor *cursor)
-{
-	WRITE_ONCE(ring->claimed, true);
-	cursor->position = ring->tail;
-	cursor->offset = ring->offset;
-	cursor->bytes = 0;
-	cursor->records = 0;
-}
-
-/**
- * achan_ring_next() - the committed record at the cursor
- * @ring:   the ring, claimed by the caller
- * @cursor: moved over discarded records
- *
- * The head is read anew for every record, and never remembered: when the last
- * reservation is discarded the head moves back, and what lies between the new
- * head and the old one is no record. Seeing a record without BUSY (acquire)
- * implies seeing the head that its reservation wrote, or a newer one.
- *
- * Context: no lock needed. Return: the record, or NULL if there is none yet.
- */
-struct achan_record *achan_ring_next(const struct achan_ring *ring,
-				     struct achan_cursor *cursor)
-{
-	/* Pairs with achan_ring_reserve(). */
-	while (cursor->position != smp_load_acquire(&ring->head)) {
-		struct achan_record *record;
-		u32 flags;
-
-		record = ring_record(ring, cursor->position);
-		/* Pairs with achan_ring_commit() and _discard(). */
-		flags = smp_load_acquire(&record->flags);
-		if (flags & ACHAN_RECORD_BUSY)
-			break;
-		if (!(flags & ACHAN_RECORD_DISCARD))
-			return record;
-		cursor->position += record_size(record);
-	}
-	return NULL;
-}
-
-/**
- * achan_ring_consume() - move the cursor over payload
- * @cursor: the cursor
- * @record: what achan_ring_next() returned for it
- * @bytes:  payload bytes taken; with the last one goes the record
- */
-void achan_ring_consume(struct achan_cursor *cursor,
-			const struct achan_record *record, u32 bytes)
-{
-	cursor->bytes += bytes;
-	cursor->offset += bytes;
-	if (cursor->offset == record->length) {
-		cursor->position += record_size(record);
-		cursor->offset = 0;
-		cursor->records++;
-	}
-}
-
-/**
- * achan_ring_retire() - free what the cursor has passed
- * @ring:   the ring, claimed by the caller, who keeps the claim
- * @cursor: what was taken; where it has not moved, nothing is
- *
- * Context: @ring->lock held.
- */
-void achan_ring_retire(struct achan_ring *ring,
-		       const struct achan_cursor *cursor)
-{
-	ring->bytes -= cursor->bytes;
-	ring->bytes_out += cursor->bytes;
-	ring->records_out += cursor->records;
-	ring->offset = cursor->offset;
-	WRITE_ONCE(ring->tail, cursor->position);
-}
-
-/**
- * achan_ring_release() - give the claim back
- * @ring: the ring, claimed by the caller
- *
- * Context: @ring->lock held.
- */
-void achan_ring_release(struct achan_ring *ring)
-{
-	WRITE_ONCE(ring->claimed, false);
-	ring_skip_discarded(ring);
 }

@@ -21,9 +21,9 @@
  *
  * Locking: @lock guards every field; each section under it takes constant
  * time, but for a step per record that was discarded behind a claim, or that is
- * given up to make room for a larger one. Payload is
- * copied outside of it, into a reserved record or out of a claimed one. A
- * function's "Context" says whether the caller holds the lock.
+ * given up to make room for a larger one. Payload is copied outside of it, into a
+ * reserved record or out of a claimed one, where copying it takes longer than letting
+ * the lock go. A function's "Context" says whether the caller holds the lock.
  */
 #ifndef _ACHAN_RING_H
 #define _ACHAN_RING_H
@@ -97,19 +97,11 @@ void achan_ring_init(struct achan_ring *ring, void *data, u32 size);
 
 struct achan_record *achan_ring_reserve(struct achan_ring *ring, u32 length,
 					u64 timestamp);
-void achan_ring_commit(struct achan_ring *ring, struct achan_record *record);
 void achan_ring_discard(struct achan_ring *ring, struct achan_record *record);
 bool achan_ring_make_room(struct achan_ring *ring, u32 length);
 
-bool achan_ring_readable(const struct achan_ring *ring);
-void achan_ring_claim(struct achan_ring *ring, struct achan_cursor *cursor);
-struct achan_record *achan_ring_next(const struct achan_ring *ring,
-				     struct achan_cursor *cursor);
-void achan_ring_consume(struct achan_cursor *cursor,
-			const struct achan_record *record, u32 bytes);
-void achan_ring_retire(struct achan_ring *ring,
-		       const struct achan_cursor *cursor);
-void achan_ring_release(struct achan_ring *ring);
+bool achan_ring_readable_behind(const struct achan_ring *ring);
+void achan_ring_skip_discarded(struct achan_ring *ring);
 
 /* Largest payload that a ring of @size bytes can ever hold in one record. */
 static inline u32 achan_ring_record_max(const struct achan_ring *ring)
@@ -126,6 +118,188 @@ static inline u32 achan_ring_free(const struct achan_ring *ring)
 static inline void *achan_record_payload(struct achan_record *record)
 {
 	return record + 1;
+}
+
+static inline struct achan_record *
+achan_ring_record(const struct achan_ring *ring, u32 position)
+{
+	return ring->data + (position & (ring->size - 1));
+}
+
+static inline u32 achan_record_size(const struct achan_record *record)
+{
+	return ACHAN_RECORD_SIZE(record->length);
+}
+
+/**
+ * achan_ring_commit() - make a reserved record visible
+ * @ring:   the ring
+ * @record: from achan_ring_reserve(), filled; not to be touched afterwards
+ *
+ * It can be read as soon as all records reserved before it are committed too.
+ *
+ * Context: @ring->lock held.
+ */
+static inline void achan_ring_commit(struct achan_ring *ring,
+				     struct achan_record *record)
+{
+	ring->bytes += record->length;
+	ring->bytes_in += record->length;
+	ring->records_in++;
+	/* Pairs with achan_ring_next(): who sees no BUSY sees the payload. */
+	smp_store_release(&record->flags, 0);
+}
+
+/**
+ * achan_ring_readable() - is there a committed record?
+ * @ring: the ring
+ *
+ * While a consumer holds the claim the answer may be one that it is about to
+ * retire. A record that is discarded meanwhile stays at the tail until the
+ * release, and is passed over here: it is nothing to read.
+ *
+ * Context: @ring->lock held.
+ */
+static inline bool achan_ring_readable(const struct achan_ring *ring)
+{
+	if (ring->tail == ring->head)
+		return false;
+	return !achan_ring_record(ring, ring->tail)->flags ||
+	       achan_ring_readable_behind(ring);
+}
+
+/**
+ * achan_ring_is_empty() - was there no record, not even a reserved one?
+ * @ring: the ring
+ *
+ * The tail never passes the head: if it was, once, where the head is now, it still is.
+ *
+ * Context: no lock needed.
+ */
+static inline bool achan_ring_is_empty(const struct achan_ring *ring)
+{
+	/* Before the head is. */
+	u32 tail = smp_load_acquire(&ring->tail);
+
+	return tail == READ_ONCE(ring->head);
+}
+
+/**
+ * achan_ring_begin() - start at the oldest record
+ * @ring:   the ring
+ * @cursor: set to it
+ *
+ * For a look at what there is, or for one who takes it before letting go of the lock:
+ * where nobody has the claim, that needs none.
+ *
+ * Context: @ring->lock held.
+ */
+static inline void achan_ring_begin(const struct achan_ring *ring,
+				    struct achan_cursor *cursor)
+{
+	cursor->position = ring->tail;
+	cursor->offset = ring->offset;
+	cursor->bytes = 0;
+	cursor->records = 0;
+}
+
+/**
+ * achan_ring_claim() - become the one consumer
+ * @ring:   the ring; @ring->claimed is false
+ * @cursor: set to the oldest record
+ *
+ * Between claim and release the records belong to the claimer, who reads them
+ * without the lock. Nothing is taken until achan_ring_retire().
+ *
+ * Context: @ring->lock held.
+ */
+static inline void achan_ring_claim(struct achan_ring *ring,
+				    struct achan_cursor *cursor)
+{
+	WRITE_ONCE(ring->claimed, true);
+	achan_ring_begin(ring, cursor);
+}
+
+/**
+ * achan_ring_next() - the committed record at the cursor
+ * @ring:   the ring, claimed by the caller
+ * @cursor: moved over discarded records
+ *
+ * The head is read anew for every record, and never remembered: when the last
+ * reservation is discarded the head moves back, and what lies between the new
+ * head and the old one is no record. Seeing a record without BUSY (acquire)
+ * implies seeing the head that its reservation wrote, or a newer one.
+ *
+ * Context: no lock needed. Return: the record, or NULL if there is none yet.
+ */
+static inline struct achan_record *
+achan_ring_next(const struct achan_ring *ring, struct achan_cursor *cursor)
+{
+	/* Pairs with achan_ring_reserve(). */
+	while (cursor->position != smp_load_acquire(&ring->head)) {
+		struct achan_record *record;
+		u32 flags;
+
+		record = achan_ring_record(ring, cursor->position);
+		/* Pairs with achan_ring_commit() and _discard(). */
+		flags = smp_load_acquire(&record->flags);
+		if (flags & ACHAN_RECORD_BUSY)
+			break;
+		if (!(flags & ACHAN_RECORD_DISCARD))
+			return record;
+		cursor->position += achan_record_size(record);
+	}
+	return NULL;
+}
+
+/**
+ * achan_ring_consume() - move the cursor over payload
+ * @cursor: the cursor
+ * @record: what achan_ring_next() returned for it
+ * @bytes:  payload bytes taken; with the last one goes the record
+ */
+static inline void achan_ring_consume(struct achan_cursor *cursor,
+				      const struct achan_record *record,
+				      u32 bytes)
+{
+	cursor->bytes += bytes;
+	cursor->offset += bytes;
+	if (cursor->offset == record->length) {
+		cursor->position += achan_record_size(record);
+		cursor->offset = 0;
+		cursor->records++;
+	}
+}
+
+/**
+ * achan_ring_retire() - free what the cursor has passed
+ * @ring:   the ring, claimed by the caller, who keeps the claim; or nobody has it
+ * @cursor: what was taken; where it has not moved, nothing is
+ *
+ * Context: @ring->lock held.
+ */
+static inline void achan_ring_retire(struct achan_ring *ring,
+				     const struct achan_cursor *cursor)
+{
+	ring->bytes -= cursor->bytes;
+	ring->bytes_out += cursor->bytes;
+	ring->records_out += cursor->records;
+	ring->offset = cursor->offset;
+	WRITE_ONCE(ring->tail, cursor->position);
+}
+
+/**
+ * achan_ring_release() - give the claim back
+ * @ring: the ring, claimed by the caller, or retired from without a claim
+ *
+ * Context: @ring->lock held.
+ */
+static inline void achan_ring_release(struct achan_ring *ring)
+{
+	WRITE_ONCE(ring->claimed, false);
+	if (ring->tail != ring->head &&
+	    achan_ring_record(ring, ring->tail)->flags)
+		achan_ring_skip_discarded(ring);
 }
 
 #endif /* _ACHAN_RING_H */

@@ -12,17 +12,18 @@
 #include <linux/tracepoint.h>
 
 DECLARE_EVENT_CLASS(achan_record,
-	TP_PROTO(u32 minor, u64 sequence, u32 length),
-	TP_ARGS(minor, sequence, length),
+	TP_PROTO(const struct achan *channel, const struct achan_record *record,
+		 u32 length),
+	TP_ARGS(channel, record, length),
 	TP_STRUCT__entry(
 		__field(u32, minor)
 		__field(u32, length)
 		__field(u64, sequence)
 	),
 	TP_fast_assign(
-		__entry->minor = minor;
+		__entry->minor = achan_minor(channel);
 		__entry->length = length;
-		__entry->sequence = sequence;
+		__entry->sequence = record->sequence;
 	),
 	TP_printk("minor=%u sequence=%llu length=%u", __entry->minor,
 		  __entry->sequence, __entry->length)
@@ -30,22 +31,26 @@ DECLARE_EVENT_CLASS(achan_record,
 
 /* Room was taken for a record. */
 DEFINE_EVENT(achan_record, achan_reserve,
-	TP_PROTO(u32 minor, u64 sequence, u32 length),
-	TP_ARGS(minor, sequence, length));
+	TP_PROTO(const struct achan *channel, const struct achan_record *record,
+		 u32 length),
+	TP_ARGS(channel, record, length));
 
 /* It can be read. */
 DEFINE_EVENT(achan_record, achan_commit,
-	TP_PROTO(u32 minor, u64 sequence, u32 length),
-	TP_ARGS(minor, sequence, length));
+	TP_PROTO(const struct achan *channel, const struct achan_record *record,
+		 u32 length),
+	TP_ARGS(channel, record, length));
 
 /* It was taken: @length bytes of it, in a stream perhaps not all. */
 DEFINE_EVENT(achan_record, achan_consume,
-	TP_PROTO(u32 minor, u64 sequence, u32 length),
-	TP_ARGS(minor, sequence, length));
+	TP_PROTO(const struct achan *channel, const struct achan_record *record,
+		 u32 length),
+	TP_ARGS(channel, record, length));
 
 DECLARE_EVENT_CLASS(achan_request,
-	TP_PROTO(u32 minor, bool write, const void *request, ssize_t result),
-	TP_ARGS(minor, write, request, result),
+	TP_PROTO(const struct achan *channel, bool write,
+		 const void *request, ssize_t result),
+	TP_ARGS(channel, write, request, result),
 	TP_STRUCT__entry(
 		__field(u32, minor)
 		__field(bool, write)
@@ -53,7 +58,7 @@ DECLARE_EVENT_CLASS(achan_request,
 		__field(ssize_t, result)
 	),
 	TP_fast_assign(
-		__entry->minor = minor;
+		__entry->minor = achan_minor(channel);
 		__entry->write = write;
 		__entry->request = request;
 		__entry->result = result;
@@ -65,18 +70,21 @@ DECLARE_EVENT_CLASS(achan_request,
 
 /* An asynchronous request found no record, or no room; @result: bytes so far. */
 DEFINE_EVENT(achan_request, achan_park,
-	TP_PROTO(u32 minor, bool write, const void *request, ssize_t result),
-	TP_ARGS(minor, write, request, result));
+	TP_PROTO(const struct achan *channel, bool write,
+		 const void *request, ssize_t result),
+	TP_ARGS(channel, write, request, result));
 
 /* It ends with @result. */
 DEFINE_EVENT(achan_request, achan_complete,
-	TP_PROTO(u32 minor, bool write, const void *request, ssize_t result),
-	TP_ARGS(minor, write, request, result));
+	TP_PROTO(const struct achan *channel, bool write,
+		 const void *request, ssize_t result),
+	TP_ARGS(channel, write, request, result));
 
 /* io_cancel() or io_destroy() wants it back; achan_complete follows. */
 DEFINE_EVENT(achan_request, achan_cancel,
-	TP_PROTO(u32 minor, bool write, const void *request, ssize_t result),
-	TP_ARGS(minor, write, request, result));
+	TP_PROTO(const struct achan *channel, bool write,
+		 const void *request, ssize_t result),
+	TP_ARGS(channel, write, request, result));
 
 /*
  * Those who wait were told: @due is ACHAN_DUE_READ or _WRITE, in numbers below,

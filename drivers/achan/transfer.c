@@ -7,36 +7,51 @@
  * hold up others. Whoever calls gives the claim back when a copy falls short,
  * makes the buffer present, and tries again.
  */
+#include <linux/fault-inject-usercopy.h>
 #include <linux/limits.h>
 #include <linux/minmax.h>
 #include <linux/uaccess.h>
 
 #include "achan.h"
+#include "lane.h"
 #include "trace.h"
+#include "words.h"
 
 /*
  * Pinned pages do not fault. They are filled in interrupts too, where the count of
  * those who disabled faults is of whatever task was interrupted: it is left alone.
- * Nor is the ring looked up there, as copy_to_iter() would do where user copies are
- * hardened, by a lock that interrupts must not take.
+ *
+ * The functions with a dash before their name do not look up what the bytes are of,
+ * where user copies are hardened: that takes a lock which interrupts must not take, and
+ * with faults off it says nothing of a ring.
+ *
+ * @locked: the ring's lock is held, and achan_is_for_words() says yes.
  */
-static size_t copy_out(const void *data, size_t bytes, struct iov_iter *to)
+static __always_inline size_t copy_out(const void *data, size_t bytes,
+				       struct iov_iter *to, bool locked)
 {
-	size_t copied;
+	size_t copied = 0;
 
 	if (!user_backed_iter(to))
 		return _copy_to_iter(data, bytes, to);
 	pagefault_disable();
-	copied = copy_to_iter(data, bytes, to);
+	if (!achan_is_for_words(to, bytes)) {
+		copied = _copy_to_iter(data, bytes, to);
+	} else if ((locked || !should_fail_usercopy()) &&
+		   achan_words_out(data, iter_iov_addr(to), bytes)) {
+		copied = bytes;
+		achan_pass_over(to, copied);
+	}
 	pagefault_enable();
 	return copied;
 }
 
 /* Moves the cursor over @bytes that have been copied. */
-static void consume(struct achan_lane *lane, struct achan_cursor *cursor,
-		    struct achan_record *record, u32 bytes)
+static __always_inline void consume(struct achan_lane *lane,
+				    struct achan_cursor *cursor,
+				    struct achan_record *record, u32 bytes)
 {
-	trace_achan_consume(achan_minor(lane->reader), record->sequence, bytes);
+	trace_achan_consume(lane->reader, record, bytes);
 	achan_ring_consume(cursor, record, bytes);
 }
 
@@ -50,9 +65,10 @@ static ssize_t fell_short(struct iov_iter *to, size_t copied)
 	return user_backed_iter(to) ? -EFAULT : -EMSGSIZE;
 }
 
-static ssize_t take_message(struct achan_lane *lane,
-			    struct achan_cursor *cursor, struct iov_iter *to,
-			    size_t *want)
+static __always_inline ssize_t take_message(struct achan_lane *lane,
+					    struct achan_cursor *cursor,
+					    struct iov_iter *to, size_t *want,
+					    bool locked)
 {
 	struct achan_record *record = achan_ring_next(&lane->ring, cursor);
 	size_t copied;
@@ -62,15 +78,18 @@ static ssize_t take_message(struct achan_lane *lane,
 	*want = record->length;
 	if (record->length > iov_iter_count(to))
 		return -EMSGSIZE;
-	copied = copy_out(achan_record_payload(record), record->length, to);
+	copied = copy_out(achan_record_payload(record), record->length, to,
+			  locked);
 	if (copied < record->length)
 		return fell_short(to, copied);
 	consume(lane, cursor, record, record->length);
 	return copied;
 }
 
-static ssize_t take_stream(struct achan_lane *lane, struct achan_cursor *cursor,
-			   struct iov_iter *to, size_t *want)
+static __always_inline ssize_t take_stream(struct achan_lane *lane,
+					   struct achan_cursor *cursor,
+					   struct iov_iter *to, size_t *want,
+					   bool locked)
 {
 	size_t count = iov_iter_count(to), taken = 0;
 	struct achan_record *record;
@@ -82,7 +101,7 @@ static ssize_t take_stream(struct achan_lane *lane, struct achan_cursor *cursor,
 		size_t copied;
 
 		copied = copy_out(achan_record_payload(record) + cursor->offset,
-				  bytes, to);
+				  bytes, to, locked);
 		if (copied < bytes && user_backed_iter(to)) {
 			/* All that there may be for it, not a page a time. */
 			*want = min_t(size_t, count, taken + lane->ring.size);
@@ -100,7 +119,7 @@ static ssize_t take_stream(struct achan_lane *lane, struct achan_cursor *cursor,
 static ssize_t take_continued(struct achan_lane *lane,
 			      struct achan_cursor *cursor,
 			      struct achan_record *record, struct iov_iter *to,
-			      size_t *want)
+			      size_t *want, bool locked)
 {
 	static const u8 zeroes[ACHAN_RECORD_ALIGN];
 	struct achan_record header = *record;
@@ -112,10 +131,11 @@ static ssize_t take_continued(struct achan_lane *lane,
 	*want = bytes;
 	if (bytes > iov_iter_count(to))
 		return -EMSGSIZE;
-	copied = copy_out(&header, sizeof(header), to);
+	copied = copy_out(&header, sizeof(header), to, locked);
 	copied += copy_out(achan_record_payload(record) + cursor->offset,
-			   header.length, to);
-	copied += copy_out(zeroes, bytes - sizeof(header) - header.length, to);
+			   header.length, to, locked);
+	copied += copy_out(zeroes, bytes - sizeof(header) - header.length, to,
+			   locked);
 	if (copied < bytes)
 		return fell_short(to, copied);
 	consume(lane, cursor, record, header.length);
@@ -130,15 +150,14 @@ static void trace_run(const struct achan_lane *lane, const void *data,
 
 	for (; data < end; data += ACHAN_RECORD_SIZE(record->length)) {
 		record = data;
-		trace_achan_consume(achan_minor(lane->reader),
-				    record->sequence, record->length);
+		trace_achan_consume(lane->reader, record, record->length);
 	}
 }
 
 /* Records one after the other in the ring are one copy. */
 static ssize_t take_run(struct achan_lane *lane, struct achan_cursor *cursor,
 			struct achan_record *record, struct iov_iter *to,
-			size_t *want)
+			size_t *want, bool locked)
 {
 	struct achan_cursor end = *cursor;
 	const void *data = record;
@@ -157,7 +176,7 @@ static ssize_t take_run(struct achan_lane *lane, struct achan_cursor *cursor,
 	*want = bytes;
 	if (!bytes)
 		return -EMSGSIZE;
-	copied = copy_out(data, bytes, to);
+	copied = copy_out(data, bytes, to, locked);
 	if (copied < bytes)
 		return fell_short(to, copied);
 	if (trace_achan_consume_enabled())
@@ -166,8 +185,10 @@ static ssize_t take_run(struct achan_lane *lane, struct achan_cursor *cursor,
 	return bytes;
 }
 
-static ssize_t take_frames(struct achan_lane *lane, struct achan_cursor *cursor,
-			   struct iov_iter *to, size_t *want)
+static noinline ssize_t take_frames(struct achan_lane *lane,
+				    struct achan_cursor *cursor,
+				    struct iov_iter *to, size_t *want,
+				    bool locked)
 {
 	struct achan_record *record;
 	ssize_t ret = -EAGAIN;
@@ -175,14 +196,27 @@ static ssize_t take_frames(struct achan_lane *lane, struct achan_cursor *cursor,
 
 	while ((record = achan_ring_next(&lane->ring, cursor))) {
 		if (cursor->offset)
-			ret = take_continued(lane, cursor, record, to, want);
+			ret = take_continued(lane, cursor, record, to, want,
+					     locked);
 		else
-			ret = take_run(lane, cursor, record, to, want);
+			ret = take_run(lane, cursor, record, to, want, locked);
 		if (ret < 0)
 			break;
 		taken += ret;
 	}
 	return taken ?: ret;
+}
+
+static __always_inline ssize_t take(struct achan_lane *lane,
+				    struct achan_cursor *cursor,
+				    struct iov_iter *to, bool framed,
+				    size_t *want, bool locked)
+{
+	if (framed)
+		return take_frames(lane, cursor, to, want, locked);
+	if (lane->reader->mode == ACHAN_MODE_MESSAGE)
+		return take_message(lane, cursor, to, want, locked);
+	return take_stream(lane, cursor, to, want, locked);
 }
 
 /**
@@ -201,11 +235,7 @@ static ssize_t take_frames(struct achan_lane *lane, struct achan_cursor *cursor,
 ssize_t achan_take(struct achan_lane *lane, struct achan_cursor *cursor,
 		   struct iov_iter *to, bool framed, size_t *want)
 {
-	if (framed)
-		return take_frames(lane, cursor, to, want);
-	if (lane->reader->mode == ACHAN_MODE_MESSAGE)
-		return take_message(lane, cursor, to, want);
-	return take_stream(lane, cursor, to, want);
+	return take(lane, cursor, to, framed, want, false);
 }
 
 /**
@@ -238,4 +268,243 @@ u32 achan_chunk(const struct achan_lane *lane, size_t total, size_t left,
 	room -= sizeof(struct achan_record);
 	return min3(left, (size_t)room,
 		    (size_t)max_t(u32, PIPE_BUF, ring->size / 4));
+}
+
+/**
+ * achan_put_short() - put a short record in
+ * @lane: the lane written to
+ * @from: its payload; advanced if it is put in
+ *
+ * Context: any; does not fault user pages in. Return: false if that takes achan_put(),
+ * which says why: there is no room, it is not present, or not wanted.
+ */
+bool achan_put_short(struct achan_lane *lane, struct iov_iter *from)
+{
+	struct achan_ring *ring = &lane->ring;
+	size_t length = iov_iter_count(from);
+	struct achan_record *record;
+	unsigned int due;
+	unsigned long flags;
+	bool present;
+
+	/* To be asked before the lock is taken, since it takes others. */
+	if (!achan_is_for_words(from, length) || should_fail_usercopy())
+		return false;
+	raw_spin_lock_irqsave(&ring->lock, flags);
+	if (ACHAN_RECORD_SIZE(length) > achan_ring_free(ring) || lane->dead ||
+	    lane->no_reader || lane->writes.nr) {
+		raw_spin_unlock_irqrestore(&ring->lock, flags);
+		return false;
+	}
+	record = achan_ring_reserve(ring, length, achan_lane_time(lane));
+	trace_achan_reserve(lane->writer, record, length);
+	pagefault_disable();
+	present = achan_words_in(achan_record_payload(record),
+				 iter_iov_addr(from), length);
+	pagefault_enable();
+	due = achan_lane_settle(lane, record, present);
+	raw_spin_unlock_irqrestore(&ring->lock, flags);
+	achan_lane_act(lane, due);
+	if (present)
+		achan_pass_over(from, length);
+	return present;
+}
+
+/**
+ * achan_put() - put the next record of a write in
+ * @lane:   the lane written to
+ * @from:   what is not in the ring yet; advanced by what is returned
+ * @total:  bytes of the whole write
+ * @length: set to the payload of the record; it is not there if fewer are returned
+ * @need:   set to the bytes of ring that it takes, or that are to be waited for
+ *
+ * Context: any but hard interrupts on PREEMPT_RT; does not fault user pages in. Return:
+ * bytes copied; -EAGAIN without room, with somebody to be told of it; -EPIPE, -ENODEV.
+ */
+ssize_t achan_put(struct achan_lane *lane, struct iov_iter *from, size_t total,
+		  u32 *length, u32 *need)
+{
+	struct achan_ring *ring = &lane->ring;
+	struct achan_record *record = NULL;
+	unsigned int due = 0;
+	unsigned long flags;
+	size_t copied;
+
+	raw_spin_lock_irqsave(&ring->lock, flags);
+	if (lane->dead || lane->no_reader) {
+		raw_spin_unlock_irqrestore(&ring->lock, flags);
+		return lane->dead ? -ENODEV : -EPIPE;
+	}
+	*length = achan_chunk(lane, total, iov_iter_count(from), need);
+	if (*length && !lane->writes.nr)
+		record = achan_ring_reserve(ring, *length,
+					    achan_lane_time(lane));
+	else
+		due = achan_lane_want_room(lane, *need);
+	raw_spin_unlock_irqrestore(&ring->lock, flags);
+	if (!record) {
+		achan_lane_act(lane, due);
+		return -EAGAIN;
+	}
+	trace_achan_reserve(lane->writer, record, *length);
+	pagefault_disable();
+	copied = _copy_from_iter(achan_record_payload(record), *length, from);
+	pagefault_enable();
+	achan_lane_finish(lane, record, copied == *length, 0);
+	return copied;
+}
+
+/*
+ * Context: ring.lock held. Return: 0 if there is something for a read, an error of
+ * achan_read(), or -EBUSY while somebody has the claim.
+ */
+static int may_take(const struct achan_lane *lane, bool wait)
+{
+	if (!achan_lane_has_record(lane))
+		return lane->dead ? -ENODEV :
+		       achan_lane_at_end(lane) ? -EPIPE : -EAGAIN;
+	if (wait && !achan_lane_at_mark(lane))
+		return -EAGAIN;
+	return lane->ring.claimed ? -EBUSY : 0;
+}
+
+static __always_inline size_t take_max(const struct achan_lane *lane,
+				       struct achan_cursor *cursor,
+				       const struct iov_iter *to, bool framed)
+{
+	const struct achan_ring *ring = &lane->ring;
+	const struct achan_record *record;
+
+	if (lane->reader->mode != ACHAN_MODE_MESSAGE || framed)
+		return min_t(size_t, iov_iter_count(to),
+			     ring->head - ring->tail);
+	record = achan_ring_next(ring, cursor);
+	return record ? record->length : 0;
+}
+
+/**
+ * achan_take_max() - what achan_take() copies at the most
+ * @lane:   the lane
+ * @cursor: from achan_ring_begin(); moved over discarded records
+ * @to:	    where to
+ * @framed: whole records with their headers
+ *
+ * Context: ring.lock held. Return: bytes.
+ */
+size_t achan_take_max(const struct achan_lane *lane,
+		      struct achan_cursor *cursor, const struct iov_iter *to,
+		      bool framed)
+{
+	return take_max(lane, cursor, to, framed);
+}
+
+/* Context: ring.lock held, @cursor at a record. May be copied with it held? */
+static bool is_short(const struct achan_lane *lane,
+		     struct achan_cursor *cursor, const struct iov_iter *to,
+		     bool framed)
+{
+	size_t bytes = iov_iter_count(to);
+
+	if (bytes > ACHAN_SHORT_BYTES)
+		bytes = take_max(lane, cursor, to, framed);
+	return achan_is_for_words(to, bytes);
+}
+
+/*
+ * Takes what is short at once. Return: as achan_read(); -EBUSY while somebody has
+ * the claim; -EINPROGRESS if the caller has it now, for more.
+ */
+static ssize_t take_or_claim(struct achan_lane *lane,
+			     struct achan_cursor *cursor, struct iov_iter *to,
+			     bool framed, bool wait, size_t *want)
+{
+	struct achan_ring *ring = &lane->ring;
+	unsigned int due = 0;
+	unsigned long flags;
+	ssize_t ret;
+
+	raw_spin_lock_irqsave(&ring->lock, flags);
+	ret = may_take(lane, wait);
+	if (!ret) {
+		achan_ring_begin(ring, cursor);
+		if (is_short(lane, cursor, to, framed)) {
+			ret = take(lane, cursor, to, framed, want, true);
+			if (ret >= 0)
+				achan_ring_retire(ring, cursor);
+			achan_ring_release(ring);
+			due = achan_lane_due(lane, false);
+		} else {
+			achan_ring_claim(ring, cursor);
+			ret = -EINPROGRESS;
+		}
+	}
+	raw_spin_unlock_irqrestore(&ring->lock, flags);
+	achan_lane_act(lane, due);
+	return ret;
+}
+
+/* Ends a claim. @cursor: what was taken, or NULL for nothing. */
+static void release(struct achan_lane *lane, const struct achan_cursor *cursor)
+{
+	unsigned long flags;
+	unsigned int due;
+
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	if (cursor)
+		achan_ring_retire(&lane->ring, cursor);
+	achan_ring_release(&lane->ring);
+	due = achan_lane_due(lane, false);
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+	achan_lane_released(lane);
+	achan_lane_act(lane, due);
+}
+
+/**
+ * achan_read() - take what one read call gets
+ * @lane:   the lane
+ * @to:	    where to; see achan_take()
+ * @framed: whole records with their headers
+ * @wait:   the caller may wait for more, as the low-water mark wants it; else
+ *	    it gets what there is
+ * @want:   see achan_take()
+ *
+ * Waits for another consumer to finish, which does not take long: it copies
+ * with page faults off. That holds for a caller who must not block, too; the
+ * alternative would be to say -EAGAIN while there are records, after which an
+ * edge-triggered poller would wait for ever.
+ *
+ * Context: may sleep. Return: bytes; -EAGAIN without a record, or while parked
+ * reads come first; -EPIPE when there is no writer; -ENODEV when none will ever
+ * come; an error of achan_take().
+ */
+ssize_t achan_read(struct achan_lane *lane, struct iov_iter *to, bool framed,
+		   bool wait, size_t *want)
+{
+	struct achan_cursor cursor;
+	bool waited = false;
+	ssize_t ret;
+
+	/* As if a copy fell short; within the ring's lock it cannot be asked. */
+	if (user_backed_iter(to) && should_fail_usercopy()) {
+		*want = min_t(size_t, iov_iter_count(to), lane->ring.size);
+		return -EFAULT;
+	}
+	while ((ret = take_or_claim(lane, &cursor, to, framed, wait,
+				    want)) == -EBUSY) {
+		wait_event_idle_exclusive(lane->claim_wait,
+					  !READ_ONCE(lane->ring.claimed));
+		waited = true;
+	}
+	if (ret == -EINPROGRESS) {
+		ret = achan_take(lane, &cursor, to, framed, want);
+		release(lane, ret < 0 ? NULL : &cursor);
+	} else if (waited) {
+		/*
+		 * Being woken is a duty: one is woken for each claim that ends.
+		 * Who makes no claim of it lets the next one look, who would
+		 * sleep until somebody else's claim ends, and there may be none.
+		 */
+		achan_lane_released(lane);
+	}
+	return ret;
 }

@@ -29,15 +29,10 @@
 /* The ring.c that is linked in for the other programs has these names too. */
 #define achan_ring_init		scheduled_ring_init
 #define achan_ring_reserve	scheduled_ring_reserve
-#define achan_ring_commit	scheduled_ring_commit
 #define achan_ring_discard	scheduled_ring_discard
 #define achan_ring_make_room	scheduled_ring_make_room
-#define achan_ring_readable	scheduled_ring_readable
-#define achan_ring_claim	scheduled_ring_claim
-#define achan_ring_next		scheduled_ring_next
-#define achan_ring_consume	scheduled_ring_consume
-#define achan_ring_retire	scheduled_ring_retire
-#define achan_ring_release	scheduled_ring_release
+#define achan_ring_skip_discarded	scheduled_ring_skip_discarded
+#define achan_ring_readable_behind	scheduled_ring_readable_behind
 #include "ring.c"
 
 #include "ring_memory.h"

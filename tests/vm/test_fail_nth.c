@@ -1691,7 +1691,7 @@ static void give_up(const struct operation *operation, const char *function)
 START_TEST(read_whose_copies_all_fail_gives_up_with_efault)
 {
 	fault_skip_unsupported();
-	give_up(_i ? &op_read_message : &op_read_stream, "achan_read_iter");
+	give_up(_i ? &op_read_message : &op_read_stream, "achan_read_plain");
 }
 END_TEST
 
@@ -1699,7 +1699,7 @@ END_TEST
 START_TEST(write_whose_copies_all_fail_gives_up_with_efault)
 {
 	fault_skip_unsupported();
-	give_up(_i ? &op_write_message : &op_write_stream, "achan_write_iter");
+	give_up(_i ? &op_write_message : &op_write_stream, "achan_write_plain");
 }
 END_TEST
 
