@@ -119,6 +119,8 @@ struct achan_policy {
  * @reads:	   parked reads
  * @writes:	   parked writes
  * @finished:	   requests that @work completes with the result they hold
+ * @spares:	   requests that are none, for those to come
+ * @nr_spares:	   how many
  * @parked_bytes:  data that the parked writes hold
  * @moving:	   somebody is moving parked writes into the ring
  * @room_wanted:   somebody saw the ring full: bytes of ring whose being free
@@ -156,6 +158,8 @@ struct achan_lane {
 	struct achan_parked reads;
 	struct achan_parked writes;
 	struct list_head finished;
+	struct achan_request *spares;
+	unsigned int nr_spares;
 	size_t parked_bytes;
 	bool moving;
 	u32 room_wanted;
@@ -443,6 +447,7 @@ ssize_t achan_park_write(struct achan_file *file, struct kiocb *iocb,
 bool achan_park_can_move(struct achan_lane *lane);
 unsigned int achan_park_run(struct achan_lane *lane, bool committed);
 void achan_park_work(struct work_struct *work);
+void achan_park_free(struct achan_lane *lane);
 void achan_park_end(struct achan_lane *lane, struct achan_parked *parked,
 		    int error);
 

@@ -63,6 +63,7 @@ void achan_lane_free(struct achan_lane *lane)
 	hrtimer_cancel(&lane->timer);
 	cancel_work_sync(&lane->work);
 	achan_broadcast_free(lane);
+	achan_park_free(lane);
 	achan_pages_free(&lane->pages);
 	kfree(lane);
 }
@@ -107,8 +108,8 @@ bool achan_lane_readable(struct achan_lane *lane)
 	bool ret;
 
 	raw_spin_lock_irqsave(&lane->ring.lock, flags);
-	ret = (achan_lane_has_record(lane) && achan_lane_at_mark(lane)) || achan_lane_at_end(lane) ||
-	      lane->dead;
+	ret = (achan_lane_has_record(lane) && achan_lane_at_mark(lane)) ||
+	      achan_lane_at_end(lane) || lane->dead;
 	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
 	return ret;
 }

@@ -53,6 +53,16 @@
 /* The same in a hard interrupt: each may copy ACHAN_PIN_PAGES pages. */
 #define ACHAN_STEPS_IRQ_MAX	8
 
+/*
+ * Requests that a lane keeps for those to come: to allocate one takes as long as to
+ * queue it. They stay charged to whom they were allocated for. KASAN shall tell when
+ * one is used after its end, which it cannot if that was not the end.
+ */
+#define ACHAN_SPARES_MAX	(IS_ENABLED(CONFIG_KASAN) ? 0 : 32)
+
+/* Pages that a spare one has room for. */
+#define ACHAN_SPARE_PAGES	1
+
 unsigned int achan_parked_max = 65536;
 unsigned int achan_parked_bytes = 4U << 20;
 
@@ -67,6 +77,7 @@ enum achan_request_state {
 /**
  * struct achan_request - a parked request
  * @node:	in one of the lane's lists
+ * @next_spare:	of one that is none: the next
  * @iocb:	what is to be completed
  * @lane:	where it waits
  * @refs:	one for the completion, one for @fault_work while that is queued
@@ -84,10 +95,14 @@ enum achan_request_state {
  * @moved:	bytes of it that are in the ring
  * @length:	bytes in @data
  * @data:	what was not in the ring when it parked
- * @pages:	room for what @buffer pins
+ * @room:	how many there may be of
+ * @pages:	what @buffer pins
  */
 struct achan_request {
-	struct list_head node;
+	union {
+		struct list_head node;
+		struct achan_request *next_spare;
+	};
 	struct kiocb *iocb;
 	struct achan_lane *lane;
 	refcount_t refs;
@@ -111,6 +126,7 @@ struct achan_request {
 			void *data;
 		};
 	};
+	unsigned int room;
 	struct bio_vec pages[];
 };
 
@@ -129,6 +145,55 @@ static const struct achan *request_channel(const struct achan_request *request)
 	return request->write ? lane->writer : lane->reader;
 }
 
+/* Return: false if there are enough of them. */
+static bool spare_put(struct achan_request *request)
+{
+	struct achan_lane *lane = request->lane;
+	unsigned long flags;
+	bool keep;
+
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	keep = request->room == ACHAN_SPARE_PAGES &&
+	       lane->nr_spares < ACHAN_SPARES_MAX;
+	if (keep) {
+		request->next_spare = lane->spares;
+		lane->spares = request;
+		lane->nr_spares++;
+	}
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+	return keep;
+}
+
+static struct achan_request *spare_get(struct achan_lane *lane)
+{
+	struct achan_request *request;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	request = lane->spares;
+	if (request) {
+		lane->spares = request->next_spare;
+		lane->nr_spares--;
+	}
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+	return request;
+}
+
+/**
+ * achan_park_free() - free what a lane keeps for requests to come
+ * @lane: the lane, of which none is left
+ *
+ * Context: may sleep.
+ */
+void achan_park_free(struct achan_lane *lane)
+{
+	struct achan_request *request;
+
+	while ((request = spare_get(lane)))
+		kfree(request);
+}
+
+/* The caller sees to it that the lane stays. */
 static void request_put(struct achan_request *request)
 {
 	if (!refcount_dec_and_test(&request->refs))
@@ -137,7 +202,8 @@ static void request_put(struct achan_request *request)
 		kvfree(request->data);
 	else
 		achan_buffer_free(&request->buffer);
-	kfree(request);
+	if (!spare_put(request))
+		kfree(request);
 }
 
 /* Context: ring.lock held. What a request that is given up ends with. */
@@ -293,17 +359,24 @@ static struct achan_request *request_alloc(struct achan_lane *lane,
 					   struct kiocb *iocb, bool write,
 					   unsigned int pages)
 {
-	struct achan_request *request;
+	unsigned int room = max_t(unsigned int, pages, ACHAN_SPARE_PAGES);
+	struct achan_request *request = NULL;
 
-	request = kzalloc(struct_size(request, pages, pages),
-			  GFP_KERNEL_ACCOUNT);
+	if (room == ACHAN_SPARE_PAGES)
+		request = spare_get(lane);
+	if (!request)
+		request = kmalloc(struct_size(request, pages, room),
+				  GFP_KERNEL_ACCOUNT);
 	if (!request)
 		return NULL;
+	*request = (struct achan_request) {
+		.refs = REFCOUNT_INIT(1),
+		.iocb = iocb,
+		.lane = lane,
+		.write = write,
+		.room = room,
+	};
 	INIT_LIST_HEAD(&request->node);
-	refcount_set(&request->refs, 1);
-	request->iocb = iocb;
-	request->lane = lane;
-	request->write = write;
 	return request;
 }
 
