@@ -80,7 +80,7 @@ MAKEFLAGS += --no-print-directory
 
 .PHONY: all modules userspace library achanctl tests tests-arm64 unit-tests install uninstall modules_install \
 	clean distclean help setup check ci coverage torture fuzz \
-	demo models interrupts shell lint FORCE
+	demo models interrupts bench bench-real bench-programs profile shell lint FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 .NOTPARALLEL:
@@ -119,6 +119,11 @@ help:
 #? make fuzz            system calls made up by coverage, on the debug kernel, and what
 #?                      the library takes from others; TIME=600 seconds, SEED=
 #? make models          measures the README's table of I/O models, UIO's column too
+#? make bench           what achan costs beside pipes, sockets, message queues, POSIX AIO,
+#?                      BPF and UIO, counted in instructions: build/bench. K=6.1
+#? make bench-real      the same on this machine, in nanoseconds, with achan loaded
+#? make profile         FIGURE=record PEER="achan, stream" X=64: where one of these spends
+#?                      its instructions, function by function
 #? make interrupts      counts instructions from an interrupt to the program that has
 #?                      its datum: UIO and achan on the same device; K=6.1
 #? make shell           a shell in a guest with module and tools; K=6.1
@@ -372,6 +377,74 @@ interrupts: setup $(build)/interrupts-$(plain).cpio
 		$(build)/interrupts-$(plain).cpio command 'insmod /lib/uio.ko; \
 		insmod /lib/uio_pci_generic.ko; insmod /lib/achan-edu.ko; achan-interrupts; \
 		status=$$?; rmmod achan-edu; exit $$status'
+
+# The module beside which listeners cost something.
+$(build)/bare-%/drivers/achan/achan.ko: FORCE
+	@echo "  MODULE    $*, without listeners"
+	$(call build_module,$(build)/bare-$*,$$(scripts/kernel --kdir $*),modules \
+		CONFIG_DEBUG_INFO_BTF_MODULES= \
+		ACHAN_CFLAGS="-include $(CURDIR)/tests/bench/without_listeners.h")
+
+bench-programs:
+	@$(MAKE) -s -C userspace O=$(build)/userspace bench
+
+$(build)/bench-%.cpio: $(build)/module-%/drivers/achan/achan.ko \
+		$(build)/bare-%/drivers/achan/achan.ko bench-programs
+	$(call unpack_uio,$*)
+	@scripts/initramfs $@ tests/vm/init $(module_in_guest) $(edu_in_guest) \
+		$(build)/module-$*/tests/vm/modules/achan_burst.ko=/lib/ \
+		$(build)/bare-$*/drivers/achan/achan.ko=/lib/achan-bare.ko \
+		$(build)/userspace/bench/achan-bench=/usr/bin/ \
+		$(build)/userspace/bench/achan-interrupts=/usr/bin/ $(uio_in_guest)
+
+# Guests that do nothing else, one after the other: counted on one processor, then in
+# nanoseconds what two processes do on two. The tests of the kernel's own ciphers would
+# run beside the first figures.
+bench: K = 6.1
+bench: setup
+	@scripts/setup bench
+	@$(MAKE) $(build)/bench-$(plain).cpio
+	@mkdir -p $(build)/bench
+	@echo "  BENCH     $(plain), counted"
+	@$(call bench_guest,count,--count) 'rmmod achan; insmod /lib/achan-bare.ko; \
+		achan-bench --without-listeners; rmmod achan; insmod /lib/achan.ko; \
+		insmod /lib/achan_burst.ko; achan-bench $(counted); rmmod achan_burst' \
+		>$(build)/bench/count.tsv
+	@echo "  BENCH     $(plain), two processors"
+	@$(call bench_guest,pair,) 'achan-bench pair flow' >$(build)/bench/pair.tsv
+	@echo "  BENCH     $(plain), interrupts"
+	@$(call bench_guest,interrupts,--count --device=edu) 'insmod /lib/uio.ko; \
+		insmod /lib/uio_pci_generic.ko; insmod /lib/achan-edu.ko; achan-interrupts; \
+		status=$$?; rmmod achan-edu; exit $$status' >$(build)/bench/interrupts.txt
+	@scripts/bench $(build)/bench $(build)/bench/count.tsv $(build)/bench/pair.tsv
+	@cat $(build)/bench/interrupts.txt
+
+# Where the instructions of one way to do it go, function by function.
+profile: K = 6.1
+profile: FIGURE = record
+profile: PEER = achan, stream
+profile: X = 64
+profile: setup
+	@scripts/setup bench
+	@$(MAKE) $(build)/bench-$(plain).cpio
+	@mkdir -p $(build)/bench
+	@$(call bench_guest,profile,--count --trace=$(build)/bench/trace) 'achan-bench --trace \
+		$$ACHAN_MONITOR "$(FIGURE)" "$(PEER)" $(X) && cat /proc/kallsyms' \
+		>$(build)/bench/profile.txt
+	@scripts/profile $(build)/bench/trace $(build)/bench/profile.txt
+
+counted := record batch kernel signal async parked cancel channels filled listeners
+bench_guest = scripts/guest --name=bench-$(1) --results=$(results) --memory=1024 $(2) \
+	--append="nokaslr iomem=relaxed cryptomgr.notests" \
+	$$(scripts/kernel --image $(plain)) $(build)/bench-$(plain).cpio command
+
+# On this machine, with whatever else runs on it, in nanoseconds; achan is loaded.
+bench-real: setup
+	@scripts/setup bench
+	@$(MAKE) bench-programs
+	@mkdir -p $(build)/bench-real
+	$(build)/userspace/bench/achan-bench >$(build)/bench-real/real.tsv
+	@scripts/bench $(build)/bench-real $(build)/bench-real/real.tsv
 
 shell: setup $(build)/shell-$(K).cpio
 	@scripts/guest --name=shell --results=$(results) $$(scripts/kernel --image $(K)) \
