@@ -36,6 +36,45 @@ START_TEST(read_touches_nothing_behind_the_record)
 }
 END_TEST
 
+/* Up to 256 bytes are copied by words, those behind the last one by bytes. */
+#define LENGTH_MAX	300
+#define ALIGNMENTS	8
+
+/* One segment, which is copied so, or two, which are not. */
+static void split(struct iovec *parts, int count, char *data, size_t length)
+{
+	size_t first = length / (size_t)count;
+
+	parts[0] = (struct iovec){ data, first };
+	parts[1] = (struct iovec){ data + first, length - first };
+}
+
+START_TEST(message_of_each_length_passes_at_each_alignment)
+{
+	int fd = vm_open(VM_MESSAGE, O_RDWR | O_NONBLOCK);
+	char data[ALIGNMENTS + LENGTH_MAX], got[ALIGNMENTS + LENGTH_MAX + 8];
+	struct iovec parts[2];
+
+	for (size_t length = 1; length <= LENGTH_MAX; length++) {
+		size_t from = length % ALIGNMENTS;
+		size_t to = length * 3 / ALIGNMENTS % ALIGNMENTS;
+
+		vm_pattern(data + from, length, length);
+		memset(got, 0xee, sizeof(got));
+		split(parts, _i, data + from, length);
+		ck_assert_int_eq(vm_errno(writev(fd, parts, _i)), length);
+		split(parts, _i, got + to, length);
+		ck_assert_int_eq(vm_errno(readv(fd, parts, _i)), length);
+		vm_assert_pattern(got + to, length, length);
+		for (size_t i = 0; i < sizeof(got); i++)
+			if ((i < to || i >= to + length) &&
+			    (unsigned char)got[i] != 0xee)
+				ck_abort_msg("byte %zu beside %zu at %zu", i,
+					     length, to);
+	}
+}
+END_TEST
+
 /* Row: buffer too small: -EMSGSIZE, the record stays, whole. */
 START_TEST(read_into_too_small_buffer_is_emsgsize_and_record_stays)
 {
@@ -363,6 +402,8 @@ int main(void)
 
 	tcase_add_test(tcase, read_takes_exactly_one_record);
 	tcase_add_test(tcase, read_touches_nothing_behind_the_record);
+	tcase_add_loop_test(tcase,
+			    message_of_each_length_passes_at_each_alignment, 1, 3);
 	tcase_add_loop_test(tcase,
 			    read_into_too_small_buffer_is_emsgsize_and_record_stays,
 			    0, 2);
