@@ -24,17 +24,6 @@ static unsigned char *place(const struct bench *bench, unsigned int request)
 	return bench->got + request * bench->bytes;
 }
 
-static bool write_all(struct bench *bench)
-{
-	unsigned int i;
-
-	for (i = 0; i < bench->x; i++) {
-		if (!write_one(bench))
-			return false;
-	}
-	return true;
-}
-
 /* --------------------------------------------------------- libachan */
 
 static struct achan *channel;

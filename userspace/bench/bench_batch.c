@@ -18,17 +18,6 @@ static unsigned int records(const struct bench *bench)
 	return bench->x;
 }
 
-static bool write_all(struct bench *bench)
-{
-	unsigned int i;
-
-	for (i = 0; i < bench->x; i++) {
-		if (!write_one(bench))
-			return false;
-	}
-	return true;
-}
-
 /* A call that may give as much as all records have. */
 static bool read_all(struct bench *bench, size_t bytes)
 {

@@ -27,6 +27,17 @@ bool write_one(struct bench *bench)
 		     bench->bytes);
 }
 
+bool write_all(struct bench *bench)
+{
+	unsigned int i;
+
+	for (i = 0; i < bench->x; i++) {
+		if (!write_one(bench))
+			return false;
+	}
+	return true;
+}
+
 bool read_one(struct bench *bench)
 {
 	return moved("read", read(bench->reader, bench->got, bench->bytes),

@@ -38,4 +38,7 @@ void close_ends(struct bench *bench);
 bool write_one(struct bench *bench);
 bool read_one(struct bench *bench);
 
+/* As many as x says. */
+bool write_all(struct bench *bench);
+
 #endif /* ACHAN_BENCH_ENDS_H */
