@@ -203,7 +203,7 @@ static ssize_t achan_read_plain(struct file *filp, char __user *buf,
 	iov_iter_ubuf(&to, ITER_DEST, buf, count);
 	ret = read_now(filp->private_data, &to, wait);
 	if (ret == -EAGAIN && wait)
-		ret = with_kiocb(achan_read_iter, filp, &to);
+		ret = with_kiocb(read_later, filp, &to);
 	return ret;
 }
 
@@ -287,17 +287,24 @@ static bool write_short(struct achan_file *file, struct iov_iter *from)
 	return true;
 }
 
-static ssize_t achan_write_iter(struct kiocb *iocb, struct iov_iter *from)
+/* What write_short() could not do. */
+static ssize_t write_long(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct achan_file *file = iocb->ki_filp->private_data;
-	size_t total = iov_iter_count(from);
 
-	if (!total || write_short(file, from))
-		return total;
 	if (file->channel->mode == ACHAN_MODE_MESSAGE &&
-	    total > achan_ring_record_max(&file->tx->ring))
+	    iov_iter_count(from) > achan_ring_record_max(&file->tx->ring))
 		return -EMSGSIZE;
 	return write_records(iocb, from);
+}
+
+static ssize_t achan_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	size_t total = iov_iter_count(from);
+
+	if (!total || write_short(iocb->ki_filp->private_data, from))
+		return total;
+	return write_long(iocb, from);
 }
 
 /* write() itself, as achan_read_plain(). */
@@ -307,9 +314,9 @@ static ssize_t achan_write_plain(struct file *filp, const char __user *buf,
 	struct iov_iter from;
 
 	iov_iter_ubuf(&from, ITER_SOURCE, (void __user *)buf, count);
-	if (count && write_short(filp->private_data, &from))
+	if (!count || write_short(filp->private_data, &from))
 		return count;
-	return with_kiocb(achan_write_iter, filp, &from);
+	return with_kiocb(write_long, filp, &from);
 }
 
 /*
