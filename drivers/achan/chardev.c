@@ -431,6 +431,7 @@ static void get_info(const struct achan_file *file, struct achan_info *info)
 	strscpy(info->name, channel->name, sizeof(info->name));
 
 	raw_spin_lock_irqsave(&rx->ring.lock, flags);
+	achan_lane_count_missed(rx);
 	info->bytes = rx->ring.bytes;
 	info->sequence = rx->ring.sequence;
 	info->discarded = rx->ring.discarded;

@@ -9,6 +9,7 @@
 
 #include <limits.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 #define SIGNAL		(SIGRTMIN + 4)
@@ -463,6 +464,47 @@ START_TEST(loss_is_counted_and_the_gaps_are_the_count)
 }
 END_TEST
 
+struct asker {
+	int fd;
+	bool stop;
+};
+
+/* Each question holds the ring's lock for a while. */
+static long ask_for_info(void *data)
+{
+	struct asker *asker = data;
+	struct achan_info info;
+
+	while (!__atomic_load_n(&asker->stop, __ATOMIC_RELAXED))
+		if (ioctl(asker->fd, ACHAN_IOC_INFO, &info))
+			return -errno;
+	return 0;
+}
+
+/* What it could not count under the lock, who asks next counts. */
+START_TEST(record_lost_to_the_lock_in_an_nmi_shows_in_the_number_of_the_next)
+{
+	struct asker asker = { .stop = false };
+	unsigned int tries = 5000;
+	struct vm_thread thread;
+
+	probe_load("");
+	asker.fd = provider_open("probe", O_RDONLY);
+	vm_spawn(&thread, ask_for_info, &asker);
+	while (tries-- && !probe_figure("busy"))
+		if (!probe_push("nmi", 1, 64))
+			break;
+	__atomic_store_n(&asker.stop, true, __ATOMIC_RELAXED);
+	ck_assert_int_eq(vm_join(&thread), 0);
+	if (!probe_figure("busy"))
+		vm_skip("no NMI came upon the lock");
+	ck_assert_uint_eq(vm_info(asker.fd).sequence,
+			  probe_figure("attempts"));
+	close(asker.fd);
+	probe_unload();
+}
+END_TEST
+
 START_TEST(provider_is_told_of_room_once_a_record_was_refused)
 {
 	uint64_t data[8];
@@ -904,6 +946,8 @@ int main(void)
 	tcase = probe_tcase(suite, "loss");
 	tcase_add_loop_test(tcase, loss_is_counted_and_the_gaps_are_the_count,
 			    0, VM_ARRAY_SIZE(policies));
+	tcase_add_test(tcase,
+		       record_lost_to_the_lock_in_an_nmi_shows_in_the_number_of_the_next);
 	tcase_add_test(tcase,
 		       provider_is_told_of_room_once_a_record_was_refused);
 	tcase_add_test(tcase, overflow_can_be_changed);
