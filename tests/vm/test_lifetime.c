@@ -65,13 +65,13 @@ static uint64_t one_life(unsigned int round)
 }
 
 /* Each life waits for a few grace periods of RCU, which only take long. */
-static void hurry_rcu(void)
+static void hurry_rcu(const char *on)
 {
 	int fd = open("/sys/kernel/rcu_expedited", O_WRONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return;
-	ck_assert_int_eq(vm_errno(write(fd, "1", 1)), 1);
+	ck_assert_int_eq(vm_errno(write(fd, on, 1)), 1);
 	close(fd);
 }
 
@@ -82,7 +82,7 @@ START_TEST(provider_comes_and_goes_under_load)
 	struct vm_thread thread;
 	uint64_t records = 0;
 
-	hurry_rcu();
+	hurry_rcu("1");
 	vm_spawn(&thread, open_and_close, &opener);
 	for (i = 0; i < loads; i++) {
 		records += one_life(i);
@@ -91,6 +91,7 @@ START_TEST(provider_comes_and_goes_under_load)
 	}
 	__atomic_store_n(&opener.stop, true, __ATOMIC_RELAXED);
 	ck_assert_int_eq(vm_join(&thread), 0);
+	hurry_rcu("0");
 	printf("# %u loads, %llu records, %llu opens, %llu came too late\n",
 	       loads, (unsigned long long)records,
 	       (unsigned long long)opener.opens,
