@@ -433,7 +433,8 @@ profile: setup
 		>$(build)/bench/profile.txt
 	@scripts/profile $(build)/bench/trace $(build)/bench/profile.txt
 
-counted := record batch kernel signal async parked cancel channels filled listeners
+counted := record batch kernel signal async parked cancel channels filled listeners \
+	switch
 bench_guest = scripts/guest --name=bench-$(1) --results=$(results) --memory=1024 $(2) \
 	--append="nokaslr iomem=relaxed cryptomgr.notests" \
 	$$(scripts/kernel --image $(plain)) $(build)/bench-$(plain).cpio command

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Two processes, each on a processor of its own. */
+/* Two processes, each on a processor of its own, or both on one. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
@@ -121,6 +121,18 @@ const struct figure pair_figure = {
 	.turns = 500,
 	.x_is_bytes = true,
 	.processors = true,
+};
+
+/* On one processor it can be counted: each sleeps when the other runs. */
+const struct figure switch_figure = {
+	.name = "switch",
+	.x_is = "bytes of a record",
+	.title = "ping-pong between two processes on one processor, there and back",
+	.xs = sizes,
+	.peers = pair_peers,
+	.peer_count = COUNT(pair_peers),
+	.turns = 500,
+	.x_is_bytes = true,
 };
 
 /* ------------------------------------------------------------- flow */
