@@ -41,12 +41,12 @@ END_TEST
 #define ALIGNMENTS	8
 
 /* One segment, which is copied so, or two, which are not. */
-static void split(struct iovec *parts, int count, char *data, size_t length)
+static void split(struct iovec *parts, int count, void *data, size_t length)
 {
 	size_t first = length / (size_t)count;
 
 	parts[0] = (struct iovec){ data, first };
-	parts[1] = (struct iovec){ data + first, length - first };
+	parts[1] = (struct iovec){ (char *)data + first, length - first };
 }
 
 START_TEST(message_of_each_length_passes_at_each_alignment)
