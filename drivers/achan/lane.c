@@ -198,11 +198,18 @@ static bool must_defer(void)
 	return in_nmi() || (as_realtime && !preemptible());
 }
 
+/* The number of the next record, for a trace. */
+static u64 traced_sequence(const struct achan_lane *lane)
+{
+	/* Others may push meanwhile: it is for information. */
+	return data_race(lane->ring.sequence);
+}
+
 /* Context: any; no lock of ours held. A provider has no file to be woken. */
 static void tell_reader(struct achan_lane *lane, bool apart)
 {
 	trace_achan_notify(achan_minor(lane->reader), ACHAN_DUE_READ,
-			   READ_ONCE(lane->ring.sequence));
+			   traced_sequence(lane));
 	if (lane->puller)
 		achan_callback_ask(lane->puller, apart);
 	else
@@ -212,7 +219,7 @@ static void tell_reader(struct achan_lane *lane, bool apart)
 static void tell_writer(struct achan_lane *lane, bool apart)
 {
 	trace_achan_notify(achan_minor(lane->writer), ACHAN_DUE_WRITE,
-			   READ_ONCE(lane->ring.sequence));
+			   traced_sequence(lane));
 	if (lane->pusher)
 		achan_callback_ask(lane->pusher, apart);
 	else
