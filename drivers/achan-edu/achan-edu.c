@@ -17,6 +17,7 @@
 #include <linux/idr.h>
 #include <linux/interrupt.h>
 #include <linux/iopoll.h>
+#include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/timekeeping.h>
@@ -223,6 +224,16 @@ static void next_block(struct edu *edu)
 	}
 }
 
+/*
+ * Context: lock held. A handler that something else has called, another device on the
+ * line or another bit, may be at work already when this is given to the device, and
+ * finds it done: it began before.
+ */
+static void set_interrupted(struct edu_work *work, u64 began)
+{
+	work->record.interrupted = max(began, work->record.started);
+}
+
 /* Context: lock held. Anybody can raise the bit: what counts is the status. */
 static void factorial_done(struct edu *edu, u64 interrupted)
 {
@@ -232,7 +243,7 @@ static void factorial_done(struct edu *edu, u64 interrupted)
 	    (ioread32(edu->registers + EDU_STATUS) & EDU_COMPUTING))
 		return;
 	work->record.value = ioread32(edu->registers + EDU_FACTORIAL);
-	work->record.interrupted = interrupted;
+	set_interrupted(work, interrupted);
 	answer(work);
 	next_operand(edu);
 }
@@ -245,7 +256,7 @@ static void block_done(struct edu *edu, u64 interrupted)
 	void *payload;
 
 	work->busy = false;
-	work->record.interrupted = interrupted;
+	set_interrupted(work, interrupted);
 	/* Where there is no room the record is lost, and counted. */
 	payload = achan_reserve(work->channel, sizeof(work->record) + length);
 	if (!payload)

@@ -526,6 +526,47 @@ START_TEST(two_devices_work_at_once)
 }
 END_TEST
 
+struct flood {
+	volatile uint32_t *registers;
+	bool stop;
+};
+
+static long raise_and_raise(void *data)
+{
+	struct flood *flood = data;
+
+	while (!__atomic_load_n(&flood->stop, __ATOMIC_RELAXED))
+		edu_raise(flood->registers, 0x1000);
+	return 0;
+}
+
+/*
+ * A handler that the other device has called is at work already when the operand is
+ * written, and finds its answer: it said when it had begun, which was before that.
+ */
+START_TEST(no_interrupt_comes_before_its_operand)
+{
+	struct flood flood = { .stop = false };
+	unsigned int i, times = vm_repeat(2000);
+	char address[EDU_ADDRESS];
+	struct vm_thread thread;
+	int fd;
+
+	skip_without_edu();
+	edu_load(false);
+	fd = edu_open("edu0", O_RDWR);
+	edu_address("edu1", address);
+	flood.registers = edu_map(address);
+	vm_spawn(&thread, raise_and_raise, &flood);
+	for (i = 0; i < times; i++) {
+		edu_write(fd, i % 34);
+		edu_read_result(fd, i % 34, i);
+	}
+	__atomic_store_n(&flood.stop, true, __ATOMIC_RELAXED);
+	ck_assert_int_eq(vm_join(&thread), 0);
+}
+END_TEST
+
 /* ---- devices that go */
 
 static char address[EDU_ADDRESS];
@@ -841,6 +882,7 @@ static void add_work(TCase *tcase)
 	tcase_add_loop_test(tcase, operands_and_blocks_do_not_wait_for_each_other, 0,
 			    2);
 	tcase_add_loop_test(tcase, two_devices_work_at_once, 0, 2);
+	tcase_add_test(tcase, no_interrupt_comes_before_its_operand);
 }
 
 static void add_removal(TCase *tcase)

@@ -26,7 +26,8 @@
  * @reserved:	 zero
  * @sequence:	 number of what was written, counted from 0 for each channel
  * @started:	 when it was given to the device
- * @interrupted: when the handler of its interrupt began. Both times are
+ * @interrupted: when the handler of its interrupt began, or, if it was at work
+ *		 already for something else, @started. Both times are
  *		 CLOCK_MONOTONIC in nanoseconds, and 0 where nothing began.
  *
  * Of a block without an error, @length bytes follow: as they came back from the
