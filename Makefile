@@ -370,13 +370,14 @@ $(build)/interrupts-%.cpio: $(build)/module-%/drivers/achan/achan.ko userspace
 
 plain = $(K:%-plain=%)-plain
 
+count_interrupts := 'insmod /lib/uio.ko; insmod /lib/uio_pci_generic.ko; \
+	insmod /lib/achan-edu.ko; achan-interrupts; status=$$?; rmmod achan-edu; exit $$status'
+
 # Without nokaslr the figures depend on where the kernel happens to be.
 interrupts: setup $(build)/interrupts-$(plain).cpio
 	@scripts/guest --name=interrupts --results=$(results) --device=edu --count \
 		--append="nokaslr iomem=relaxed" $$(scripts/kernel --image $(plain)) \
-		$(build)/interrupts-$(plain).cpio command 'insmod /lib/uio.ko; \
-		insmod /lib/uio_pci_generic.ko; insmod /lib/achan-edu.ko; achan-interrupts; \
-		status=$$?; rmmod achan-edu; exit $$status'
+		$(build)/interrupts-$(plain).cpio command $(count_interrupts)
 
 # The module beside which listeners cost something.
 $(build)/bare-%/drivers/achan/achan.ko: FORCE
@@ -413,9 +414,8 @@ bench: setup
 	@echo "  BENCH     $(plain), two processors"
 	@$(call bench_guest,pair,) 'achan-bench pair flow' >$(build)/bench/pair.tsv
 	@echo "  BENCH     $(plain), interrupts"
-	@$(call bench_guest,interrupts,--count --device=edu) 'insmod /lib/uio.ko; \
-		insmod /lib/uio_pci_generic.ko; insmod /lib/achan-edu.ko; achan-interrupts; \
-		status=$$?; rmmod achan-edu; exit $$status' >$(build)/bench/interrupts.txt
+	@$(call bench_guest,interrupts,--count --device=edu) $(count_interrupts) \
+		>$(build)/bench/interrupts.txt
 	@scripts/bench $(build)/bench $(build)/bench/count.tsv $(build)/bench/pair.tsv
 	@cat $(build)/bench/interrupts.txt
 

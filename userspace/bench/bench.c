@@ -2,6 +2,7 @@
 /* achan-bench: goes through the figures, and takes the times. */
 #define _GNU_SOURCE
 #include "bench.h"
+#include "clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +13,6 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #define REPEATS			3
@@ -71,14 +71,6 @@ bool moved(const char *what, ssize_t got_bytes, size_t wanted)
 	return false;
 }
 
-static uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
-
 static bool take_turns(struct bench *bench, unsigned int turns)
 {
 	while (turns--) {
@@ -88,12 +80,15 @@ static bool take_turns(struct bench *bench, unsigned int turns)
 	return true;
 }
 
+static unsigned int operations(const struct bench *bench, unsigned int turns)
+{
+	return turns * (peer->at_a_time ? peer->at_a_time(bench) : 1);
+}
+
 static bool time_turns(struct bench *bench, unsigned int repeat)
 {
 	unsigned int warm_up = figure->turns / 10 > WARM_UP_TURNS_MIN ?
 			       figure->turns / 10 : WARM_UP_TURNS_MIN;
-	unsigned int operations = figure->turns *
-				  (peer->at_a_time ? peer->at_a_time(bench) : 1);
 	uint64_t began;
 
 	if (!take_turns(bench, warm_up))
@@ -103,7 +98,7 @@ static bool time_turns(struct bench *bench, unsigned int repeat)
 		return false;
 	printf("cost\t%s\t%s\t%u\t%u\t%.2f\n", figure->name,
 	       bare ? bare_name : peer->name, at_x, repeat,
-	       (double)(now() - began) / operations);
+	       (double)(now() - began) / operations(bench, figure->turns));
 	return true;
 }
 
@@ -190,30 +185,6 @@ static bool run(void)
 	return good;
 }
 
-/*
- * How many instructions the machine does in a nanosecond of its clock. Where it does
- * something else meanwhile it takes longer: the shortest one counts.
- */
-static double instructions_in_ns(void)
-{
-#ifdef __x86_64__
-	uint64_t best = UINT64_MAX;
-	int i;
-
-	for (i = 0; i < 20; i++) {
-		unsigned long count = 100000;
-		uint64_t began = now(), took;
-
-		asm volatile("1: dec %0; jnz 1b" : "+r" (count));
-		took = now() - began;
-		best = took < best ? took : best;
-	}
-	return 2e5 / (double)best;
-#else
-	return 0;
-#endif
-}
-
 static bool wanted(const char *name, int argc, char **argv)
 {
 	int i;
@@ -298,10 +269,9 @@ static bool trace(const char *name)
 		mark();
 		tell_monitor(port, "log none");
 	}
+	printf("traced\t%u\n", operations(&bench, TRACED_TURNS));
 	peer->close(&bench);
 	close(port);
-	printf("traced\t%u\n", TRACED_TURNS * (peer->at_a_time ?
-					       peer->at_a_time(&bench) : 1));
 	return good;
 }
 

@@ -44,6 +44,11 @@ bool read_one(struct bench *bench)
 		     bench->bytes);
 }
 
+bool write_and_read(struct bench *bench)
+{
+	return write_one(bench) && read_one(bench);
+}
+
 static void close_end(int *fd)
 {
 	if (*fd >= 0)
@@ -120,13 +125,13 @@ static bool make_channel(struct achan_create *create)
 }
 
 /* Its name is a link that udev makes, if it is there. */
-static int open_node(unsigned int minor)
+int open_node(unsigned int minor, int flags)
 {
 	char node[NODE_BYTES];
 	int fd;
 
 	snprintf(node, sizeof(node), "/dev/achan%u", minor);
-	fd = open(node, O_RDWR | O_CLOEXEC);
+	fd = open(node, flags | O_CLOEXEC);
 	if (fd < 0)
 		failed(node, errno);
 	return fd;
@@ -149,7 +154,7 @@ int open_channel(const struct achan_config *config)
 	struct achan_create create = { .config = *config };
 
 	create.config.kind = ACHAN_KIND_LOOP;
-	return make_channel(&create) ? open_node(create.minor) : -1;
+	return make_channel(&create) ? open_node(create.minor, O_RDWR) : -1;
 }
 
 bool open_pair(struct bench *bench, int *other)
@@ -162,9 +167,9 @@ bool open_pair(struct bench *bench, int *other)
 
 	if (!make_channel(&create))
 		return false;
-	bench->reader = open_node(create.minor);
+	bench->reader = open_node(create.minor, O_RDWR);
 	bench->writer = bench->reader;
-	*other = open_node(create.peer_minor);
+	*other = open_node(create.peer_minor, O_RDWR);
 	return bench->reader >= 0 && *other >= 0;
 }
 
@@ -202,12 +207,15 @@ bool open_message(struct bench *bench)
 	return open_loop(bench, ACHAN_MODE_MESSAGE);
 }
 
-bool open_framed(struct bench *bench)
+bool read_framed(struct bench *bench)
 {
 	__u32 flags = ACHAN_OPEN_FRAMED;
 
-	if (!open_message(bench))
-		return false;
 	return !ioctl(bench->reader, ACHAN_IOC_SET_FLAGS, &flags) ||
 	       failed("ACHAN_IOC_SET_FLAGS", errno);
+}
+
+bool open_framed(struct bench *bench)
+{
+	return open_message(bench) && read_framed(bench);
 }

@@ -19,6 +19,12 @@ bool open_stream(struct bench *bench);
 bool open_message(struct bench *bench);
 bool open_framed(struct bench *bench);
 
+/* Has reads of the channel that @reader is of give frames. */
+bool read_framed(struct bench *bench);
+
+/* The node of a channel: a descriptor, or -1 after the reason was said. */
+int open_node(unsigned int minor, int flags);
+
 /* The channel of @fd opened once more: a descriptor, or -1 after the reason was said. */
 int open_again(int fd);
 
@@ -37,6 +43,7 @@ void close_ends(struct bench *bench);
 /* One record, by write() and by read(). */
 bool write_one(struct bench *bench);
 bool read_one(struct bench *bench);
+bool write_and_read(struct bench *bench);
 
 /* As many as x says. */
 bool write_all(struct bench *bench);

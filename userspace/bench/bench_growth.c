@@ -263,14 +263,9 @@ static bool filled_pipe_open(struct bench *bench)
 	return open_pipe(bench) && fill(bench, FILLED_RING / 100 * bench->x);
 }
 
-static bool filled_turn(struct bench *bench)
-{
-	return write_one(bench) && read_one(bench);
-}
-
 static const struct peer filled_peers[] = {
-	{ "achan, stream", filled_open, filled_turn, close_ends, NULL },
-	{ "pipe", filled_pipe_open, filled_turn, close_ends, NULL },
+	{ "achan, stream", filled_open, write_and_read, close_ends, NULL },
+	{ "pipe", filled_pipe_open, write_and_read, close_ends, NULL },
 };
 
 static const unsigned int percents[] = { 1, 50, 99, 0 };

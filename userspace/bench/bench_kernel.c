@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <achan.h>
@@ -53,34 +52,34 @@ static bool open_trigger(struct bench *bench)
 	return bench->writer >= 0 || failed(PARAMETER, errno);
 }
 
-/* The provider's channel has a name; its node has a number. */
-static bool find_node(char *node, size_t size)
+/* The number of the provider's node, or -1 after the reason was said. */
+static int find_minor(void)
 {
 	struct achan_control *control;
 	struct achan_channel channel;
 	int ret = achan_control_open(&control, NULL);
 
-	if (ret < 0)
-		return failed(ACHAN_CONTROL_PATH, -ret);
+	if (ret < 0) {
+		failed(ACHAN_CONTROL_PATH, -ret);
+		return -1;
+	}
 	ret = achan_control_get(control, "burst", 0, &channel);
 	achan_control_close(control);
-	if (ret < 0)
-		return failed("cannot find the channel named burst", -ret);
-	snprintf(node, size, "/dev/achan%u", channel.minor);
-	return true;
+	if (ret < 0) {
+		failed("cannot find the channel named burst", -ret);
+		return -1;
+	}
+	return (int)channel.minor;
 }
 
-static bool open_node(struct bench *bench)
+static bool open_burst(struct bench *bench)
 {
-	__u32 flags = ACHAN_OPEN_FRAMED;
-	char node[32];
+	int minor = find_minor();
 
-	if (!find_node(node, sizeof(node)))
+	if (minor < 0)
 		return false;
-	bench->reader = open(node, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	return (bench->reader >= 0 &&
-		!ioctl(bench->reader, ACHAN_IOC_SET_FLAGS, &flags)) ||
-	       failed(node, errno);
+	bench->reader = open_node((unsigned int)minor, O_RDONLY | O_NONBLOCK);
+	return bench->reader >= 0 && read_framed(bench);
 }
 
 static bool framed_turn(struct bench *bench)
@@ -113,7 +112,7 @@ static bool framed_check(struct bench *bench)
 
 static bool framed_open(struct bench *bench)
 {
-	if (!open_trigger(bench) || !open_node(bench))
+	if (!open_trigger(bench) || !open_burst(bench))
 		return false;
 	snprintf(count_text, sizeof(count_text), "%u", bench->x);
 	return framed_turn(bench) && framed_check(bench);

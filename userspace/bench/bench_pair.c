@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,11 +61,6 @@ static void answer(struct bench *bench)
 	}
 }
 
-static bool pair_turn(struct bench *bench)
-{
-	return write_one(bench) && read_one(bench);
-}
-
 static bool pair_channel_open(struct bench *bench)
 {
 	if (!open_pair(bench, &other_reader))
@@ -77,36 +71,33 @@ static bool pair_channel_open(struct bench *bench)
 
 static bool pair_pipe_open(struct bench *bench)
 {
-	int there[2], back[2];
+	struct bench back;
 
-	if (pipe(there) < 0)
-		return failed("pipe", errno);
-	other_reader = there[0];
-	bench->writer = there[1];
-	if (pipe(back) < 0)
-		return failed("pipe", errno);
-	bench->reader = back[0];
-	other_writer = back[1];
+	if (!open_pipe(bench))
+		return false;
+	other_reader = bench->reader;
+	bench->reader = -1;
+	if (!open_pipe(&back))
+		return false;
+	bench->reader = back.reader;
+	other_writer = back.writer;
 	return start(bench, answer);
 }
 
 static bool pair_socket_open(struct bench *bench)
 {
-	int fds[2];
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds) < 0)
-		return failed("socketpair", errno);
-	bench->reader = fds[0];
-	bench->writer = fds[0];
-	other_reader = fds[1];
-	other_writer = fds[1];
+	if (!open_seqpacket(bench))
+		return false;
+	other_reader = bench->writer;
+	other_writer = other_reader;
+	bench->writer = bench->reader;
 	return start(bench, answer);
 }
 
 static const struct peer pair_peers[] = {
-	{ "achan", pair_channel_open, pair_turn, close_both, NULL },
-	{ "pipe", pair_pipe_open, pair_turn, close_both, NULL },
-	{ "SEQPACKET", pair_socket_open, pair_turn, close_both, NULL },
+	{ "achan", pair_channel_open, write_and_read, close_both, NULL },
+	{ "pipe", pair_pipe_open, write_and_read, close_both, NULL },
+	{ "SEQPACKET", pair_socket_open, write_and_read, close_both, NULL },
 };
 
 static const unsigned int sizes[] = { 64, 4096, 0 };

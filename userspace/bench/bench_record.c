@@ -16,11 +16,6 @@
 #define MQ_NAME		"/achan-bench"
 #define MQ_BYTES_MAX	8192
 
-static bool write_and_read(struct bench *bench)
-{
-	return write_one(bench) && read_one(bench);
-}
-
 /* ----------------------------------------------------------- framed */
 
 static bool framed_turn(struct bench *bench)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* achan-interrupts: the two processes, the rounds, and the table. */
 #define _GNU_SOURCE
+#include "clock.h"
 #include "interrupts.h"
 
 #include <errno.h>
@@ -12,7 +13,6 @@
 #include <sys/mman.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define WARM_UP_ROUNDS	100
@@ -39,14 +39,6 @@ static const struct setup setups[] = {
 	{ "achan, INTx", "achan-edu", false, achan_models },
 	{ "achan, MSI", "achan-edu", true, achan_models },
 };
-
-static uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
 
 bool failed(const char *what, const char *on, int error)
 {
@@ -194,29 +186,14 @@ static bool run_setup(const struct setup *setup, unsigned int count, struct edu 
 	return good;
 }
 
-/*
- * How many instructions the machine does in a nanosecond of its clock. Where it does
- * something else meanwhile it takes longer: the shortest one counts.
- */
 static void print_unit(void)
 {
-#ifdef __x86_64__
-	uint64_t best = UINT64_MAX;
-	int i;
+	double instructions = instructions_in_ns();
 
-	for (i = 0; i < 100; i++) {
-		unsigned long count = 10000;
-		uint64_t started = now();
-		uint64_t took;
-
-		asm volatile("1: dec %0; jnz 1b" : "+r" (count));
-		took = now() - started;
-		best = took < best ? took : best;
-	}
-	printf("In nanoseconds; %.2f instructions each.\n", 2e4 / (double)best);
-#else
-	printf("In nanoseconds.\n");
-#endif
+	printf("In nanoseconds");
+	if (instructions > 0)
+		printf("; %.2f instructions each", instructions);
+	printf(".\n");
 }
 
 static void print_head(const struct utsname *kernel)
