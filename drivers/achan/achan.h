@@ -18,10 +18,12 @@
  *
  * Lock order: achan_registry_lock, unit->ends, event_lock, broadcast->lock;
  * then, apart from these, ioctx ctx_lock (fs/aio.c), then ring.lock, then the raw
- * locks inside of queue_work() and irq_work_queue(). Nothing else is called with
- * ring.lock held that takes a lock: not kiocb_set_cancel_fn(), ki_complete(),
- * kill_fasync(), a wake-up of a channel's wait queue, or a copy from or to user
- * memory. A provider's locks come before ring.lock, and are never held by us.
+ * locks inside of queue_work(), irq_work_queue() and hrtimer_start(). Nothing else
+ * is called with ring.lock held that takes a lock: not kiocb_set_cancel_fn(),
+ * ki_complete(), kill_fasync(), or a wake-up of a channel's wait queue. User memory
+ * is copied with ring.lock held only in pieces of ACHAN_SHORT_BYTES at the most,
+ * with page faults off, which takes no lock either. A provider's locks come before
+ * ring.lock, and are never held by us.
  */
 #ifndef _ACHAN_INTERNAL_H
 #define _ACHAN_INTERNAL_H
@@ -139,7 +141,7 @@ struct achan_policy {
  * @missed:	   records lost in an NMI that had come upon @ring's lock; they
  *		   get their numbers with the next record
  * @claim_wait:	   readers waiting for another consumer to release its claim;
- *		   writers of a broadcast waiting for its delivery
+ *		   the last close and the removal waiting for a delivery
  * @irq_work:	   does what is @deferred
  * @work:	   completes @finished and what only a thread can fill
  * @reader:	   the channel whose files read this lane
@@ -341,6 +343,18 @@ struct achan_mm {
  */
 #define ACHAN_SHORT_BYTES	256
 
+/**
+ * enum achan_wait - what a read may do until there is something for it
+ * @ACHAN_WAIT_NOT:    nothing: it gets what there is now
+ * @ACHAN_WAIT_PARKED: it parks
+ * @ACHAN_WAIT_ASLEEP: it sleeps, and a signal ends that
+ */
+enum achan_wait {
+	ACHAN_WAIT_NOT,
+	ACHAN_WAIT_PARKED,
+	ACHAN_WAIT_ASLEEP,
+};
+
 /* What a change to a lane calls for; derived under the lock, done without. */
 #define ACHAN_DUE_RUN	BIT(0)	/* parked requests can move */
 #define ACHAN_DUE_READ	BIT(1)	/* tell readers: there are records for them */
@@ -423,7 +437,7 @@ void achan_lane_released(struct achan_lane *lane);
 int achan_broadcast_alloc(struct achan_lane *lane);
 void achan_broadcast_free(struct achan_lane *lane);
 struct achan_lane *achan_broadcast_lane(struct achan *channel);
-void achan_broadcast_join(struct achan_lane *lane);
+void achan_broadcast_join(struct achan_lane *lane, bool writes);
 void achan_broadcast_leave(struct achan_lane *lane);
 void achan_broadcast_follow(struct achan_lane *home);
 void achan_broadcast_each(struct achan_lane *home,
@@ -433,7 +447,8 @@ void achan_broadcast_add_lost(struct achan_lane *lane,
 			      struct achan_stats *stats);
 bool achan_broadcast_run(struct achan_lane *home, unsigned int *steps);
 void achan_broadcast_flush(struct achan_lane *home);
-void achan_broadcast_wait(struct achan_lane *home, u32 need);
+void achan_broadcast_writers(struct achan *channel,
+			     void (*function)(struct achan_port *port));
 void achan_lane_get(struct achan_lane *lane);
 void achan_lane_put(struct achan_lane *lane);
 
@@ -465,7 +480,7 @@ bool achan_put_short(struct achan_lane *lane, struct iov_iter *from);
 ssize_t achan_put(struct achan_lane *lane, struct iov_iter *from, size_t total,
 		  u32 *length, u32 *need);
 ssize_t achan_read(struct achan_lane *lane, struct iov_iter *to, bool framed,
-		   bool wait, size_t *want);
+		   enum achan_wait wait, size_t *want);
 ssize_t achan_take(struct achan_lane *lane, struct achan_cursor *cursor,
 		   struct iov_iter *to, bool framed, size_t *want);
 size_t achan_take_max(const struct achan_lane *lane,

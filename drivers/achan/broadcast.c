@@ -14,8 +14,10 @@
  * the channel's lane. The claim on that lane's ring makes it one at a time, so
  * every reader sees the same records in the same order with the same numbers.
  *
- * A writer that finds the channel's lane full does not sleep for readers: what
- * it waits for is the delivery, which waits for nobody.
+ * A writer that finds the channel's lane full waits as writers of any channel do,
+ * but not for readers: for the delivery, which waits for nobody. A file that reads
+ * and writes has its sleepers, pollers and signals at the reader's port, so room is
+ * told there too.
  *
  * Readers are in a list that the delivery walks under SRCU, since it may run
  * anywhere. Nothing done in there sleeps.
@@ -37,12 +39,14 @@ DEFINE_STATIC_SRCU(readers_srcu);
 /**
  * struct achan_broadcast - the delivery of a channel's lane
  * @lock:    changes of what follows, so that no reader counts twice
- * @readers: struct reader
+ * @readers: struct reader, by @node
+ * @writers: those of them whose file is open for writing too, by @writer_node
  * @gone:    what readers counted that have closed
  */
 struct achan_broadcast {
 	struct mutex lock; /* see above */
 	struct list_head readers;
+	struct list_head writers;
 	struct achan_stats gone;
 };
 
@@ -51,6 +55,7 @@ struct achan_broadcast {
  * @lane:      ...
  * @port:      where those wait who read it
  * @node:      among the readers of its channel
+ * @writer_node: among those of them that write too, or empty
  * @from:      number of the first record that it sees
  * @rejected:  what the channel's lane had lost before that
  * @dropped:   ...
@@ -62,6 +67,7 @@ struct reader {
 	struct achan_lane *lane;
 	struct achan_port port;
 	struct list_head node;
+	struct list_head writer_node;
 	u64 from;
 	u64 rejected;
 	u64 dropped;
@@ -93,6 +99,7 @@ int achan_broadcast_alloc(struct achan_lane *lane)
 		return -ENOMEM;
 	mutex_init(&broadcast->lock);
 	INIT_LIST_HEAD(&broadcast->readers);
+	INIT_LIST_HEAD(&broadcast->writers);
 	lane->broadcast = broadcast;
 	return 0;
 }
@@ -137,6 +144,7 @@ struct achan_lane *achan_broadcast_lane(struct achan *channel)
 	}
 	achan_port_init(&reader->port);
 	refcount_set(&reader->refs, 1);
+	INIT_LIST_HEAD(&reader->writer_node);
 	INIT_WORK(&reader->free_work, reader_free_work);
 	reader->lane = lane;
 	lane->reader = channel;
@@ -182,7 +190,7 @@ void achan_lane_put(struct achan_lane *lane)
  *
  * Context: unit->ends held.
  */
-void achan_broadcast_join(struct achan_lane *lane)
+void achan_broadcast_join(struct achan_lane *lane, bool writes)
 {
 	struct achan_lane *home = lane->reader->rx;
 	struct reader *reader = reader_of(lane);
@@ -200,6 +208,9 @@ void achan_broadcast_join(struct achan_lane *lane)
 	raw_spin_unlock_irqrestore(&home->ring.lock, flags);
 	mutex_lock(&home->broadcast->lock);
 	list_add_tail_rcu(&reader->node, &home->broadcast->readers);
+	if (writes)
+		list_add_tail_rcu(&reader->writer_node,
+				  &home->broadcast->writers);
 	mutex_unlock(&home->broadcast->lock);
 }
 
@@ -215,6 +226,8 @@ void achan_broadcast_leave(struct achan_lane *lane)
 
 	mutex_lock(&broadcast->lock);
 	list_del_rcu(&reader_of(lane)->node);
+	if (!list_empty(&reader_of(lane)->writer_node))
+		list_del_rcu(&reader_of(lane)->writer_node);
 	achan_add_reader_stats(lane, &broadcast->gone);
 	mutex_unlock(&broadcast->lock);
 }
@@ -258,6 +271,33 @@ void achan_broadcast_each(struct achan_lane *home,
 	list_for_each_entry_srcu(reader, &home->broadcast->readers, node,
 				 srcu_read_lock_held(&readers_srcu))
 		function(reader->lane);
+	srcu_read_unlock(&readers_srcu, index);
+}
+
+/**
+ * achan_broadcast_writers() - tell something to all who may write to a channel
+ * @channel:  the channel, of any delivery
+ * @function: how; called for each port where its writers wait; must not sleep
+ *
+ * Most writers wait at the channel's own port. In a broadcast a file that reads
+ * and writes waits at the port of its reader, since it can have one queue only.
+ *
+ * Context: any but hard interrupts on PREEMPT_RT; no lock of ours held.
+ */
+void achan_broadcast_writers(struct achan *channel,
+			     void (*function)(struct achan_port *port))
+{
+	struct achan_broadcast *broadcast = channel->rx->broadcast;
+	struct reader *reader;
+	int index;
+
+	function(&channel->port);
+	if (!broadcast)
+		return;
+	index = srcu_read_lock(&readers_srcu);
+	list_for_each_entry_srcu(reader, &broadcast->writers, writer_node,
+				 srcu_read_lock_held(&readers_srcu))
+		function(&reader->port);
 	srcu_read_unlock(&readers_srcu, index);
 }
 
@@ -377,19 +417,6 @@ bool achan_broadcast_run(struct achan_lane *home, unsigned int *steps)
 	return delivered && left;
 }
 
-/**
- * achan_broadcast_wait() - let the delivery make room
- * @home: the lane of a channel
- * @need: bytes of ring
- *
- * Context: sleeps, for no longer than the delivery takes.
- */
-void achan_broadcast_wait(struct achan_lane *home, u32 need)
-{
-	achan_lane_act(home, ACHAN_DUE_RUN);
-	wait_event_idle(home->claim_wait, achan_lane_room(home, need));
-}
-
 static bool delivered(struct achan_lane *home, u64 until)
 {
 	struct achan_ring *ring = &home->ring;
@@ -410,9 +437,10 @@ static bool delivered(struct achan_lane *home, u64 until)
  * achan_broadcast_flush() - wait until readers have what was written so far
  * @home: the lane of a channel
  *
- * A record that is not committed yet may stay, and what is behind it.
+ * A record that is not committed yet may stay, and what is behind it. So may what is
+ * left when a fatal signal ends the wait; it is delivered later.
  *
- * Context: sleeps, for no longer than the delivery takes.
+ * Context: sleeps, killably, for no longer than the delivery takes.
  */
 void achan_broadcast_flush(struct achan_lane *home)
 {
@@ -423,5 +451,5 @@ void achan_broadcast_flush(struct achan_lane *home)
 	until = home->ring.sequence;
 	raw_spin_unlock_irqrestore(&home->ring.lock, flags);
 	achan_lane_act(home, ACHAN_DUE_RUN);
-	wait_event_idle(home->claim_wait, delivered(home, until));
+	wait_event_killable(home->claim_wait, delivered(home, until));
 }

@@ -67,11 +67,15 @@ static bool may_park(const struct kiocb *iocb)
 	return iocb->ki_flags & IOCB_AIO_RW;
 }
 
-/* Asleep or parked. */
-static bool may_wait(const struct kiocb *iocb)
+/* What a read may do for want of records. */
+static enum achan_wait read_wait(const struct kiocb *iocb)
 {
-	return !must_not_wait(iocb) &&
-	       (may_park(iocb) || !(iocb->ki_filp->f_flags & O_NONBLOCK));
+	if (must_not_wait(iocb))
+		return ACHAN_WAIT_NOT;
+	if (may_park(iocb))
+		return ACHAN_WAIT_PARKED;
+	return iocb->ki_filp->f_flags & O_NONBLOCK ? ACHAN_WAIT_NOT :
+						     ACHAN_WAIT_ASLEEP;
 }
 
 /* Return: 0, -EFAULT, or -EINTR for one who is being killed. */
@@ -94,8 +98,8 @@ static int make_present(struct iov_iter *to, size_t want, bool *truncated)
 
 /* @want bytes of the buffer were not present: makes them so, and reads again. */
 static noinline ssize_t read_absent(struct achan_file *file,
-				    struct iov_iter *to, bool framed, bool wait,
-				    size_t want)
+				    struct iov_iter *to, bool framed,
+				    enum achan_wait wait, size_t want)
 {
 	size_t count = iov_iter_count(to);
 	unsigned int faults = 0;
@@ -129,7 +133,8 @@ static bool may_be_readable(const struct achan_lane *lane)
  * achan_read().
  */
 static __always_inline ssize_t read_now(struct achan_file *file,
-					struct iov_iter *to, bool wait)
+					struct iov_iter *to,
+					enum achan_wait wait)
 {
 	bool framed = READ_ONCE(file->flags) & ACHAN_OPEN_FRAMED;
 	size_t want = 0;
@@ -151,12 +156,12 @@ static noinline ssize_t read_later(struct kiocb *iocb, struct iov_iter *to)
 
 	if (may_park(iocb))
 		return achan_park_read(file, iocb, to);
-	if (!may_wait(iocb))
+	if (read_wait(iocb) == ACHAN_WAIT_NOT)
 		return -EAGAIN;
 	do {
 		ret = achan_wait_readable(file);
 		if (!ret)
-			ret = read_now(file, to, true);
+			ret = read_now(file, to, ACHAN_WAIT_ASLEEP);
 	} while (ret == -EAGAIN);
 	achan_pass_on(file->rx);
 	return ret;
@@ -169,7 +174,7 @@ static ssize_t achan_read_iter(struct kiocb *iocb, struct iov_iter *to)
 
 	if (!iov_iter_count(to))
 		return 0;
-	ret = read_now(file, to, may_wait(iocb));
+	ret = read_now(file, to, read_wait(iocb));
 	if (ret == -EAGAIN && !must_not_wait(iocb))
 		ret = read_later(iocb, to);
 	return ret;
@@ -201,10 +206,27 @@ static ssize_t achan_read_plain(struct file *filp, char __user *buf,
 	if (!count)
 		return 0;
 	iov_iter_ubuf(&to, ITER_DEST, buf, count);
-	ret = read_now(filp->private_data, &to, wait);
+	ret = read_now(filp->private_data, &to,
+		       wait ? ACHAN_WAIT_ASLEEP : ACHAN_WAIT_NOT);
 	if (ret == -EAGAIN && wait)
 		ret = with_kiocb(read_later, filp, &to);
 	return ret;
+}
+
+/*
+ * Once more after a delivery, in a broadcast without room: what is in the way is
+ * records that nobody has delivered yet. Where somebody else is delivering them, or a
+ * record that is not committed keeps others back, this does not wait for it.
+ */
+static ssize_t put(struct achan_lane *lane, struct iov_iter *from, size_t total,
+		   u32 *length, u32 *need)
+{
+	ssize_t ret = achan_put(lane, from, total, length, need);
+
+	if (ret != -EAGAIN || !lane->broadcast)
+		return ret;
+	achan_lane_do(lane, ACHAN_DUE_RUN);
+	return achan_put(lane, from, total, length, need);
 }
 
 /*
@@ -222,7 +244,7 @@ static ssize_t write_record(struct achan_file *file, struct iov_iter *from,
 	u32 length;
 
 	for (;;) {
-		copied = achan_put(file->tx, from, total, &length, need);
+		copied = put(file->tx, from, total, &length, need);
 		if (copied < 0 || copied == length)
 			return copied;
 
@@ -251,10 +273,6 @@ static noinline ssize_t write_records(struct kiocb *iocb, struct iov_iter *from)
 		ret = write_record(file, from, total, &need);
 		if (ret > 0) {
 			written += ret;
-			continue;
-		}
-		if (ret == -EAGAIN && file->tx->broadcast) {
-			achan_broadcast_wait(file->tx, need);
 			continue;
 		}
 		if (ret != -EAGAIN || must_not_wait(iocb))
@@ -346,8 +364,7 @@ static __poll_t hang_up_events(struct file *filp)
 
 static bool writable(struct achan_file *file)
 {
-	return file->tx->broadcast ||
-	       achan_lane_room(file->tx, write_need(file));
+	return achan_lane_room(file->tx, write_need(file));
 }
 
 static __poll_t achan_poll(struct file *filp, poll_table *wait)
@@ -357,6 +374,11 @@ static __poll_t achan_poll(struct file *filp, poll_table *wait)
 	__poll_t events;
 
 	poll_wait(filp, &file->port->wait, wait);
+	/*
+	 * Pairs with wq_has_sleeper() in notify.c: the queue is joined before the
+	 * flags are looked at. Not every kernel's poll_wait() has a barrier.
+	 */
+	smp_mb();
 	events = hang_up_events(filp);
 	if (READ_ONCE(file->rx->dead))
 		return EPOLLIN | EPOLLRDNORM | EPOLLHUP | EPOLLERR;

@@ -110,9 +110,11 @@ static void act(const struct change *change)
 		achan_broadcast_each(change->hung, tell_end);
 	}
 	if (change->broken)
-		achan_notify_hangup(&change->broken->writer->port);
+		achan_broadcast_writers(change->broken->writer,
+					achan_notify_hangup);
 	if (change->mended)
-		achan_notify_write(&change->mended->writer->port);
+		achan_broadcast_writers(change->mended->writer,
+					achan_notify_write);
 }
 
 /* Context: unit->ends held. Is this the first file at the end that writes? */
@@ -157,7 +159,7 @@ static void opened(struct achan_file *file, fmode_t mode, struct change *change)
 	if (mode & FMODE_WRITE)
 		channel->tx->writers++;
 	if (file->rx != channel->rx)
-		achan_broadcast_join(file->rx);
+		achan_broadcast_join(file->rx, mode & FMODE_WRITE);
 	if (!may_hang_up(channel))
 		return;
 	if (first_writer(file, mode))

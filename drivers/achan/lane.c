@@ -46,12 +46,24 @@ struct achan_lane *achan_lane_alloc(u32 ring_bytes,
 	return lane;
 }
 
+static void set_dead(struct achan_lane *lane)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	WRITE_ONCE(lane->dead, true);
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+}
+
 /**
  * achan_lane_free() - free a lane that nobody can reach any more
  * @lane: the lane, or NULL
  *
  * Its work may still be on its way out: the last request it completed may have
- * held the last reference. What may queue another one comes before that.
+ * held the last reference. The work arms the timer, the timer queues the irq_work,
+ * and that queues the work. So the timer is forbidden first: achan_moderate_start()
+ * does not start that of a dead lane. Behind that each of the three is cancelled
+ * after those that could arm it.
  *
  * Context: may sleep; not from @lane->work.
  */
@@ -59,8 +71,9 @@ void achan_lane_free(struct achan_lane *lane)
 {
 	if (!lane)
 		return;
-	irq_work_sync(&lane->irq_work);
+	set_dead(lane);
 	hrtimer_cancel(&lane->timer);
+	irq_work_sync(&lane->irq_work);
 	cancel_work_sync(&lane->work);
 	achan_broadcast_free(lane);
 	achan_park_free(lane);
@@ -79,11 +92,7 @@ void achan_lane_free(struct achan_lane *lane)
  */
 void achan_lane_kill(struct achan_lane *lane)
 {
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&lane->ring.lock, flags);
-	WRITE_ONCE(lane->dead, true);
-	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+	set_dead(lane);
 	achan_park_end(lane, &lane->reads, -ENODEV);
 	achan_park_end(lane, &lane->writes, -ENODEV);
 }
@@ -223,7 +232,7 @@ static void tell_writer(struct achan_lane *lane, bool apart)
 	if (lane->pusher)
 		achan_callback_ask(lane->pusher, apart);
 	else
-		achan_notify_write(&lane->writer->port);
+		achan_broadcast_writers(lane->writer, achan_notify_write);
 }
 
 /* Context: any but where must_defer() says so; no lock of ours held. */

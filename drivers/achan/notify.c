@@ -109,7 +109,7 @@ int achan_wait_room(struct achan_file *file, u32 need)
 
 /*
  * wq_has_sleeper() has the full barrier that pairs with the one between
- * queueing up and looking at the ring, in prepare_to_wait() and poll_wait().
+ * queueing up and looking at the ring, in prepare_to_wait() and achan_poll().
  */
 static void notify(struct achan_port *port, __poll_t events)
 {
@@ -249,14 +249,21 @@ void achan_moderate_init(struct achan_lane *lane)
 }
 
 /*
- * Outside of ring.lock, so that this lock is not held over those of the timers.
- * Whoever set @lane->pending starts it, and nobody else until it has run.
+ * Whoever set @lane->pending starts it, and nobody else until it has run. A lane that
+ * is dead may be on its way to be freed: its timer is not started any more. The lock
+ * makes that certain for achan_lane_free(), which cancels the timer after @lane->dead
+ * is set.
  */
 void achan_moderate_start(struct achan_lane *lane)
 {
-	hrtimer_start(&lane->timer,
-		      ktime_add_us(ktime_get(), READ_ONCE(lane->policy.usecs)),
-		      HRTIMER_MODE_ABS_SOFT);
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	if (!lane->dead)
+		hrtimer_start(&lane->timer,
+			      ktime_add_us(ktime_get(), lane->policy.usecs),
+			      HRTIMER_MODE_ABS_SOFT);
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
 }
 
 /*

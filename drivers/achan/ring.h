@@ -19,11 +19,13 @@
  * when they are used. The layout is the one that a framed read returns: whole
  * runs of records are copied out at once.
  *
- * Locking: @lock guards every field; each section under it takes constant
- * time, but for a step per record that was discarded behind a claim, or that is
- * given up to make room for a larger one. Payload is copied outside of it, into a
- * reserved record or out of a claimed one, where copying it takes longer than letting
- * the lock go. A function's "Context" says whether the caller holds the lock.
+ * Locking: @lock guards every field. Most sections under it take constant time.
+ * Two do not: achan_ring_skip_discarded() takes a step per record that was discarded
+ * behind a claim, and achan_ring_make_room() takes a step per record that it gives
+ * up, which can be as many as the ring holds. Payload is copied outside of the lock,
+ * into a reserved record or out of a claimed one; only short payload is copied with
+ * the lock held, where letting the lock go would take longer. A function's "Context"
+ * says whether the caller holds the lock.
  */
 #ifndef _ACHAN_RING_H
 #define _ACHAN_RING_H

@@ -25,6 +25,7 @@
  * where user copies are hardened: that takes a lock which interrupts must not take, and
  * with faults off it says nothing of a ring.
  *
+ * @bytes:  at least one: behind its last byte an iterator has no segment to look at.
  * @locked: the ring's lock is held, and achan_is_for_words() says yes.
  */
 static __always_inline size_t copy_out(const void *data, size_t bytes,
@@ -123,19 +124,20 @@ static ssize_t take_continued(struct achan_lane *lane,
 {
 	static const u8 zeroes[ACHAN_RECORD_ALIGN];
 	struct achan_record header = *record;
-	size_t copied, bytes;
+	size_t copied, bytes, padding;
 
 	header.length -= cursor->offset;
 	header.flags = ACHAN_RECORD_CONTINUED;
 	bytes = ACHAN_RECORD_SIZE(header.length);
+	padding = bytes - sizeof(header) - header.length;
 	*want = bytes;
 	if (bytes > iov_iter_count(to))
 		return -EMSGSIZE;
 	copied = copy_out(&header, sizeof(header), to, locked);
 	copied += copy_out(achan_record_payload(record) + cursor->offset,
 			   header.length, to, locked);
-	copied += copy_out(zeroes, bytes - sizeof(header) - header.length, to,
-			   locked);
+	if (padding)
+		copied += copy_out(zeroes, padding, to, locked);
 	if (copied < bytes)
 		return fell_short(to, copied);
 	consume(lane, cursor, record, header.length);
@@ -358,12 +360,12 @@ ssize_t achan_put(struct achan_lane *lane, struct iov_iter *from, size_t total,
  * Context: ring.lock held. Return: 0 if there is something for a read, an error of
  * achan_read(), or -EBUSY while somebody has the claim.
  */
-static int may_take(const struct achan_lane *lane, bool wait)
+static int may_take(const struct achan_lane *lane, enum achan_wait wait)
 {
 	if (!achan_lane_has_record(lane))
 		return lane->dead ? -ENODEV :
 		       achan_lane_at_end(lane) ? -EPIPE : -EAGAIN;
-	if (wait && !achan_lane_at_mark(lane))
+	if (wait != ACHAN_WAIT_NOT && !achan_lane_at_mark(lane))
 		return -EAGAIN;
 	return lane->ring.claimed ? -EBUSY : 0;
 }
@@ -416,7 +418,7 @@ static bool is_short(const struct achan_lane *lane,
  */
 static ssize_t take_or_claim(struct achan_lane *lane,
 			     struct achan_cursor *cursor, struct iov_iter *to,
-			     bool framed, bool wait, size_t *want)
+			     bool framed, enum achan_wait wait, size_t *want)
 {
 	struct achan_ring *ring = &lane->ring;
 	unsigned int due = 0;
@@ -459,26 +461,39 @@ static void release(struct achan_lane *lane, const struct achan_cursor *cursor)
 	achan_lane_act(lane, due);
 }
 
+/*
+ * Waits until the consumer that has the claim releases it. That one copies with page
+ * faults off, and may be preempted meanwhile. Only a fatal signal ends the wait of a
+ * caller that may not sleep: io_uring makes other signals pending for its own use.
+ */
+static int wait_for_claim(struct achan_lane *lane, enum achan_wait wait)
+{
+	if (wait == ACHAN_WAIT_ASLEEP)
+		return wait_event_interruptible_exclusive(lane->claim_wait,
+						!READ_ONCE(lane->ring.claimed));
+	return wait_event_killable_exclusive(lane->claim_wait,
+					     !READ_ONCE(lane->ring.claimed));
+}
+
 /**
  * achan_read() - take what one read call gets
  * @lane:   the lane
  * @to:	    where to; see achan_take()
  * @framed: whole records with their headers
- * @wait:   the caller may wait for more, as the low-water mark wants it; else
- *	    it gets what there is
+ * @wait:   what the caller may do for want of records: one that waits, waits for as
+ *	    many as the low-water mark says
  * @want:   see achan_take()
  *
- * Waits for another consumer to finish, which does not take long: it copies
- * with page faults off. That holds for a caller who must not block, too; the
- * alternative would be to say -EAGAIN while there are records, after which an
- * edge-triggered poller would wait for ever.
+ * Where another consumer has the claim, this waits for its release, also for a
+ * caller that must not block: to such a caller -EAGAIN would say that there is no
+ * record, and an edge-triggered poller would then wait for ever.
  *
  * Context: may sleep. Return: bytes; -EAGAIN without a record, or while parked
  * reads come first; -EPIPE when there is no writer; -ENODEV when none will ever
- * come; an error of achan_take().
+ * come; -ERESTARTSYS for a signal; an error of achan_take().
  */
 ssize_t achan_read(struct achan_lane *lane, struct iov_iter *to, bool framed,
-		   bool wait, size_t *want)
+		   enum achan_wait wait, size_t *want)
 {
 	struct achan_cursor cursor;
 	bool waited = false;
@@ -491,18 +506,20 @@ ssize_t achan_read(struct achan_lane *lane, struct iov_iter *to, bool framed,
 	}
 	while ((ret = take_or_claim(lane, &cursor, to, framed, wait,
 				    want)) == -EBUSY) {
-		wait_event_idle_exclusive(lane->claim_wait,
-					  !READ_ONCE(lane->ring.claimed));
 		waited = true;
+		ret = wait_for_claim(lane, wait);
+		if (ret)
+			break;
 	}
 	if (ret == -EINPROGRESS) {
 		ret = achan_take(lane, &cursor, to, framed, want);
 		release(lane, ret < 0 ? NULL : &cursor);
 	} else if (waited) {
 		/*
-		 * Being woken is a duty: one is woken for each claim that ends.
-		 * Who makes no claim of it lets the next one look, who would
-		 * sleep until somebody else's claim ends, and there may be none.
+		 * A wake-up is a duty: each release wakes one reader. A reader that
+		 * makes no claim of it, or that a signal ends, wakes the next one,
+		 * which would otherwise sleep until some later release, and there
+		 * may be none.
 		 */
 		achan_lane_released(lane);
 	}
