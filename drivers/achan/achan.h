@@ -133,6 +133,8 @@ struct achan_policy {
  *		   told of
  * @pending:	   moderation: @timer is on its way
  * @overflowing:   records are being lost, and that was said
+ * @capacity:	   not 0: the payload that it takes at the most, as a pipe does
+ * @merges:	   a short write is added to the newest record, as a pipe does
  * @dead:	   the channel is being removed: no record comes any more
  * @no_writer:	   the end that writes has closed: what is left, then the end
  * @no_reader:	   the end that reads has closed: nothing more goes in
@@ -149,6 +151,8 @@ struct achan_policy {
  * @port:	   where those wait who read it
  * @readers:	   files that read it; under unit->ends, so the next one
  * @writers:	   files that write to it
+ * @reads_opened:  how often the end that reads was opened, as a named pipe counts it
+ * @writes_opened: how often the end that writes was; never 0
  * @broadcast:	   not NULL: it is delivered to many
  * @puller:	   not NULL: a provider takes the records
  * @pusher:	   not NULL: a provider puts them in
@@ -170,6 +174,8 @@ struct achan_lane {
 	ktime_t pending_since;
 	bool pending;
 	bool overflowing;
+	bool merges;
+	u32 capacity;
 	bool dead;
 	bool no_writer;
 	bool no_reader;
@@ -184,6 +190,8 @@ struct achan_lane {
 	struct achan_port *port;
 	unsigned int readers;
 	unsigned int writers;
+	u32 reads_opened;
+	u32 writes_opened;
 	struct achan_broadcast *broadcast;
 	struct achan_callback *puller;
 	struct achan_callback *pusher;
@@ -260,6 +268,7 @@ struct achan_provider {
  * @gid:	group of the nodes
  * @refs:	one for each of @channels
  * @ends:	opening and closing of files, and what follows from it
+ * @open_wait:	opens of a named pipe's end that wait for the other end
  * @removed:	its removal has begun; under @ends
  * @free_work:	frees it: the last reference may go in atomic context
  * @nr:		channels
@@ -272,6 +281,7 @@ struct achan_unit {
 	kgid_t gid;
 	refcount_t refs;
 	struct mutex ends; /* see above */
+	wait_queue_head_t open_wait;
 	bool removed;
 	struct work_struct free_work;
 	unsigned int nr;
@@ -285,6 +295,8 @@ struct achan_unit {
  * @tx:		what it writes to
  * @port:	where it waits
  * @flags:	ACHAN_OPEN_*
+ * @writes_seen: @rx->writes_opened when it was opened without a writer: until one
+ *		has come, poll() does not say that it has gone; 0 in all other cases
  * @write_need: bytes of ring that its last write lacked, 0 if that one had
  *		room: poll() says writable when as much is free
  */
@@ -294,6 +306,7 @@ struct achan_file {
 	struct achan_lane *tx;
 	struct achan_port *port;
 	u32 flags;
+	u32 writes_seen;
 	u32 write_need;
 };
 
@@ -301,6 +314,12 @@ struct achan_file {
 static inline u32 achan_minor(const struct achan *channel)
 {
 	return channel ? MINOR(channel->dev.devt) : ACHAN_MINOR_NONE;
+}
+
+/* A loop whose two ends behave as those of a named pipe. */
+static inline bool achan_is_fifo(const struct achan *channel)
+{
+	return channel->unit->config.hangup == ACHAN_HANGUP_FIFO;
 }
 
 /* Pages of a parked read's buffer up to which it is pinned. */
@@ -406,7 +425,8 @@ void achan_get_file_stats(const struct achan_file *file,
 void achan_add_reader_stats(struct achan_lane *lane, struct achan_stats *stats);
 
 /* ends.c */
-int achan_ends_open(struct achan_file *file, fmode_t mode);
+void achan_ends_init(struct achan *channel);
+int achan_ends_open(struct achan_file *file, fmode_t mode, bool nonblock);
 void achan_ends_close(struct achan_file *file, fmode_t mode);
 
 /* pages.c */
@@ -419,7 +439,9 @@ struct achan_lane *achan_lane_alloc(u32 ring_bytes,
 void achan_lane_free(struct achan_lane *lane);
 void achan_lane_kill(struct achan_lane *lane);
 bool achan_lane_readable(struct achan_lane *lane);
+bool achan_lane_filled(struct achan_lane *lane);
 bool achan_lane_room(struct achan_lane *lane, u32 need);
+bool achan_lane_open_room(struct achan_lane *lane, u32 need);
 unsigned int achan_lane_want_room(struct achan_lane *lane, u32 need);
 unsigned int achan_lane_due_all(struct achan_lane *lane, bool committed);
 void achan_lane_do(struct achan_lane *lane, unsigned int due);

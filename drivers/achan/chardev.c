@@ -37,7 +37,7 @@ static int achan_open(struct inode *inode, struct file *filp)
 	if (!file)
 		return -ENOMEM;
 	file->channel = channel;
-	ret = achan_ends_open(file, filp->f_mode);
+	ret = achan_ends_open(file, filp->f_mode, filp->f_flags & O_NONBLOCK);
 	if (ret) {
 		kfree(file);
 		return ret;
@@ -262,6 +262,15 @@ static ssize_t write_record(struct achan_file *file, struct iov_iter *from,
 	}
 }
 
+/* As fs/pipe.c, also where a part was written, and whoever submits the write. */
+static void tell_broken_pipe(const struct kiocb *iocb)
+{
+	const struct achan_file *file = iocb->ki_filp->private_data;
+
+	if (achan_is_fifo(file->channel) && !(iocb->ki_flags & IOCB_NOSIGNAL))
+		send_sig(SIGPIPE, current, 0);
+}
+
 static noinline ssize_t write_records(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct achan_file *file = iocb->ki_filp->private_data;
@@ -290,6 +299,8 @@ static noinline ssize_t write_records(struct kiocb *iocb, struct iov_iter *from)
 
 	/* See achan_poll(). */
 	WRITE_ONCE(file->write_need, ret == -EAGAIN ? need : 0);
+	if (ret == -EPIPE)
+		tell_broken_pipe(iocb);
 	if (ret == -EIOCBQUEUED)
 		return ret;
 	return written ?: ret;
@@ -347,24 +358,37 @@ static u32 write_need(const struct achan_file *file)
 	return READ_ONCE(file->write_need) ?: ACHAN_RECORD_SIZE(PIPE_BUF);
 }
 
-/* What the other end's hang-up is called at the ends of @filp. */
+/*
+ * What the other end's hang-up is called at the ends of @filp. A file that was opened
+ * when a named pipe had no writer does not see a hang-up before one has come.
+ */
 static __poll_t hang_up_events(struct file *filp)
 {
 	struct achan_file *file = filp->private_data;
 	__poll_t events = 0;
 
-	if ((filp->f_mode & FMODE_READ) && READ_ONCE(file->rx->no_writer))
+	if ((filp->f_mode & FMODE_READ) && READ_ONCE(file->rx->no_writer) &&
+	    file->writes_seen != READ_ONCE(file->channel->rx->writes_opened))
 		events |= EPOLLHUP;
+	if (!(filp->f_mode & FMODE_WRITE) || !READ_ONCE(file->tx->no_reader))
+		return events;
+	if (achan_is_fifo(file->channel))
+		return events | EPOLLERR;
 	/* A write does not wait either: it fails. */
-	if ((filp->f_mode & FMODE_WRITE) && READ_ONCE(file->tx->no_reader))
-		events |= EPOLLOUT | EPOLLWRNORM |
-			  (file->channel->peer ? EPOLLHUP : EPOLLERR);
-	return events;
+	return events | EPOLLHUP | EPOLLOUT | EPOLLWRNORM;
+}
+
+static bool readable(struct achan_file *file)
+{
+	return achan_is_fifo(file->channel) ? achan_lane_filled(file->rx) :
+					      achan_lane_readable(file->rx);
 }
 
 static bool writable(struct achan_file *file)
 {
-	return achan_lane_room(file->tx, write_need(file));
+	return achan_is_fifo(file->channel) ?
+	       achan_lane_open_room(file->tx, write_need(file)) :
+	       achan_lane_room(file->tx, write_need(file));
 }
 
 static __poll_t achan_poll(struct file *filp, poll_table *wait)
@@ -382,7 +406,7 @@ static __poll_t achan_poll(struct file *filp, poll_table *wait)
 	events = hang_up_events(filp);
 	if (READ_ONCE(file->rx->dead))
 		return EPOLLIN | EPOLLRDNORM | EPOLLHUP | EPOLLERR;
-	if ((filp->f_mode & FMODE_READ) && achan_lane_readable(file->rx))
+	if ((filp->f_mode & FMODE_READ) && readable(file))
 		events |= EPOLLIN | EPOLLRDNORM;
 	/* Asking for room asks for a wake-up: only for those who want one. */
 	if ((filp->f_mode & FMODE_WRITE) &&
@@ -413,7 +437,8 @@ static ssize_t achan_splice_write(struct pipe_inode_info *pipe,
 {
 	struct achan_file *file = out->private_data;
 
-	if ((flags & SPLICE_F_NONBLOCK) && !writable(file))
+	if ((flags & SPLICE_F_NONBLOCK) &&
+	    !achan_lane_room(file->tx, write_need(file)))
 		return -EAGAIN;
 	return iter_file_splice_write(pipe, out, ppos, len, flags);
 }
@@ -448,8 +473,8 @@ static void get_info(const struct achan_file *file, struct achan_info *info)
 	info->kind = channel->kind;
 	info->mode = channel->mode;
 	info->open_flags = READ_ONCE(file->flags);
-	info->ring_bytes = tx->ring.size;
-	info->record_max = achan_ring_record_max(&tx->ring);
+	info->ring_bytes = channel->unit->config.ring_bytes;
+	info->record_max = tx->capacity ?: achan_ring_record_max(&tx->ring);
 	strscpy(info->name, channel->name, sizeof(info->name));
 
 	raw_spin_lock_irqsave(&rx->ring.lock, flags);

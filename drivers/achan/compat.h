@@ -79,4 +79,12 @@ hrtimer_setup(struct hrtimer *timer,
 #define ACHAN_NAMESPACE		"ACHAN"
 #endif
 
+/*
+ * 6.18 brought RWF_NOSIGNAL, for which a write without a reader sends no SIGPIPE.
+ * Before, no write can ask for that.
+ */
+#ifndef IOCB_NOSIGNAL
+#define IOCB_NOSIGNAL		0
+#endif
+
 #endif /* _ACHAN_COMPAT_H */

@@ -189,14 +189,32 @@ static void policy_of(const struct achan_config *config,
 	policy->usecs = config->moderate_usecs;
 }
 
+/*
+ * A stream that behaves as a named pipe takes as many bytes as a pipe of its size
+ * does, whatever the size of the writes: headers and padding come on top, for which
+ * there is as much memory again. A broadcast has nothing in its own ring for long,
+ * and shows each write to readers that have opened at different times.
+ */
+static bool is_pipe(const struct achan_config *config)
+{
+	return config->hangup == ACHAN_HANGUP_FIFO &&
+	       config->mode == ACHAN_MODE_STREAM &&
+	       config->delivery == ACHAN_DELIVERY_SHARED;
+}
+
 /* For what a channel's files read. */
 static struct achan_lane *lane_for(const struct achan_config *config)
 {
+	bool pipe = is_pipe(config);
 	struct achan_policy policy;
 	struct achan_lane *lane;
 
 	policy_of(config, &policy);
-	lane = achan_lane_alloc(config->ring_bytes, &policy);
+	lane = achan_lane_alloc(config->ring_bytes << pipe, &policy);
+	if (lane && pipe) {
+		lane->capacity = config->ring_bytes;
+		lane->merges = true;
+	}
 	if (!lane || config->delivery != ACHAN_DELIVERY_BROADCAST)
 		return lane;
 	if (!achan_broadcast_alloc(lane))
@@ -222,6 +240,7 @@ unit_alloc(const struct achan_config *config,
 	unit->gid = make_kgid(current_user_ns(), config->gid);
 	refcount_set(&unit->refs, nr);
 	mutex_init(&unit->ends);
+	init_waitqueue_head(&unit->open_wait);
 	INIT_WORK(&unit->free_work, unit_free_work);
 	for (i = 0; i < nr; i++) {
 		unit->channels[i].unit = unit;
@@ -255,6 +274,7 @@ static void unit_connect(struct achan_unit *unit)
 		channel->rx->port = &channel->port;
 		achan_port_init(&channel->port);
 		achan_event_init(channel);
+		achan_ends_init(channel);
 		device_initialize(&channel->dev);
 		channel->dev.class = &achan_class;
 		channel->dev.type = &channel_type;
@@ -445,10 +465,11 @@ static void unit_kill(struct achan_unit *unit)
 	unsigned int i;
 
 	mutex_lock(&unit->ends);
-	unit->removed = true;
+	WRITE_ONCE(unit->removed, true);
 	if (unit->channels->provider)
 		achan_provider_detach(unit->channels);
 	mutex_unlock(&unit->ends);
+	wake_up_all(&unit->open_wait);
 	for (i = 0; i < unit->nr; i++) {
 		struct achan_lane *lane = unit->channels[i].rx;
 

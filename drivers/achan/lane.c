@@ -101,7 +101,7 @@ void achan_lane_kill(struct achan_lane *lane)
 static bool room(const struct achan_lane *lane, u32 need)
 {
 	return list_empty(&lane->writes.requests) &&
-	       achan_ring_free(&lane->ring) >= need;
+	       achan_lane_free_bytes(lane) >= need;
 }
 
 /**
@@ -119,6 +119,23 @@ bool achan_lane_readable(struct achan_lane *lane)
 	raw_spin_lock_irqsave(&lane->ring.lock, flags);
 	ret = (achan_lane_has_record(lane) && achan_lane_at_mark(lane)) ||
 	      achan_lane_at_end(lane) || lane->dead;
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+	return ret;
+}
+
+/**
+ * achan_lane_filled() - are there records for a read that may wait?
+ * @lane: the lane
+ *
+ * Context: any. Return: as achan_lane_readable(), but false at the end of all records.
+ */
+bool achan_lane_filled(struct achan_lane *lane)
+{
+	unsigned long flags;
+	bool ret;
+
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	ret = achan_lane_has_record(lane) && achan_lane_at_mark(lane);
 	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
 	return ret;
 }
@@ -142,6 +159,22 @@ unsigned int achan_lane_want_room(struct achan_lane *lane, u32 need)
 	return first && lane->policy.read_low ? achan_lane_due(lane, true) : 0;
 }
 
+static bool look_for_room(struct achan_lane *lane, u32 need, bool or_error)
+{
+	unsigned int due = 0;
+	unsigned long flags;
+	bool ret;
+
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	ret = room(lane, max(need, lane->policy.write_low)) ||
+	      (or_error && (lane->dead || lane->no_reader));
+	if (!ret)
+		due = achan_lane_want_room(lane, need);
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+	achan_lane_act(lane, due);
+	return ret;
+}
+
 /**
  * achan_lane_room() - would a write that may wait return at once?
  * @lane: the lane
@@ -155,18 +188,19 @@ unsigned int achan_lane_want_room(struct achan_lane *lane, u32 need)
  */
 bool achan_lane_room(struct achan_lane *lane, u32 need)
 {
-	unsigned int due = 0;
-	unsigned long flags;
-	bool ret;
+	return look_for_room(lane, need, true);
+}
 
-	raw_spin_lock_irqsave(&lane->ring.lock, flags);
-	ret = room(lane, max(need, lane->policy.write_low)) || lane->dead ||
-	      lane->no_reader;
-	if (!ret)
-		due = achan_lane_want_room(lane, need);
-	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
-	achan_lane_act(lane, due);
-	return ret;
+/**
+ * achan_lane_open_room() - is there room, whether or not a write would be an error?
+ * @lane: the lane
+ * @need: bytes of ring
+ *
+ * Context and wake-up: as achan_lane_room().
+ */
+bool achan_lane_open_room(struct achan_lane *lane, u32 need)
+{
+	return look_for_room(lane, need, false);
 }
 
 /**

@@ -7,6 +7,7 @@
 #ifndef _ACHAN_LANE_H
 #define _ACHAN_LANE_H
 
+#include <linux/minmax.h>
 #include <linux/timekeeping.h>
 #include <linux/wait.h>
 
@@ -23,6 +24,30 @@ static inline u64 achan_now(void)
 static inline u64 achan_lane_time(const struct achan_lane *lane)
 {
 	return lane->policy.no_timestamps ? 0 : achan_now();
+}
+
+/**
+ * achan_lane_free_bytes() - how much room there is
+ * @lane: the lane
+ *
+ * Payload that is reserved and not committed yet does not count against @capacity: as
+ * many writers as copy at the same time may go beyond it by what they copy. The
+ * memory for that is there.
+ *
+ * Context: ring.lock held. Return: bytes of ring, headers and padding to be taken from
+ * them.
+ */
+static inline u32 achan_lane_free_bytes(const struct achan_lane *lane)
+{
+	u32 free = achan_ring_free(&lane->ring);
+	u64 left;
+
+	if (!lane->capacity)
+		return free;
+	if (lane->ring.bytes >= lane->capacity)
+		return 0;
+	left = lane->capacity - lane->ring.bytes + sizeof(struct achan_record);
+	return min_t(u64, free, left);
 }
 
 /**

@@ -506,7 +506,7 @@ static u32 next_chunk(struct achan_lane *lane)
 		return 0;
 	length = achan_chunk(lane, request->total,
 			     request->total - request->moved, &need);
-	return need <= achan_ring_free(&lane->ring) ? length : 0;
+	return need <= achan_lane_free_bytes(lane) ? length : 0;
 }
 
 /* Context: ring.lock held. There is what a read waits for, or no more comes. */
@@ -877,6 +877,7 @@ void achan_park_end(struct achan_lane *lane, struct achan_parked *parked,
 {
 	struct achan_request *request;
 	unsigned long flags;
+	bool ended = false;
 
 	do {
 		raw_spin_lock_irqsave(&lane->ring.lock, flags);
@@ -884,8 +885,10 @@ void achan_park_end(struct achan_lane *lane, struct achan_parked *parked,
 		if (request) {
 			request_done(request, partial(request, error));
 			request_finish_later(request);
+			ended = true;
 		}
 		raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
 	} while (request);
-	queue_work(achan_workqueue, &lane->work);
+	if (ended)
+		queue_work(achan_workqueue, &lane->work);
 }

@@ -36,6 +36,7 @@ void achan_ring_init(struct achan_ring *ring, void *data, u32 size)
 	ring->data = data;
 	ring->size = size;
 	ring->head = 0;
+	ring->last = 0;
 	ring->tail = 0;
 	ring->offset = 0;
 	ring->claimed = false;
@@ -80,11 +81,88 @@ struct achan_record *achan_ring_reserve(struct achan_ring *ring, u32 length,
 	WRITE_ONCE(record->flags, ACHAN_RECORD_BUSY);
 	record->sequence = ring->sequence++;
 	record->timestamp = timestamp;
+	ring->last = ring->head;
 	/* Pairs with achan_ring_next(): who sees the head sees BUSY. */
 	smp_store_release(&ring->head, ring->head + size);
 	if (ring->high_water < ring->head - ring->tail)
 		ring->high_water = ring->head - ring->tail;
 	return record;
+}
+
+/* Context: @ring->lock held. Bytes of ring that the newest record grows by. */
+static u32 growth(const struct achan_record *record, u32 length)
+{
+	return ACHAN_RECORD_SIZE(record->length + length) -
+	       achan_record_size(record);
+}
+
+/**
+ * achan_ring_extension() - where payload goes that is added to the newest record
+ * @ring:   the ring
+ * @length: bytes to be added, at least one
+ * @most:   payload that the record may have then
+ *
+ * Nobody but the claimer looks at a record without the lock, and a record grows only
+ * while nobody has the claim: so whoever looks at it sees it before or after. The
+ * caller settles it by achan_ring_extend() in any case: the first bytes go into the
+ * record's padding.
+ *
+ * Context: @ring->lock held. Return: where to, for @length bytes; NULL if the newest
+ * record is not committed, has been taken or claimed, or would be too large.
+ */
+void *achan_ring_extension(const struct achan_ring *ring, u32 length, u32 most)
+{
+	struct achan_record *record = achan_ring_record(ring, ring->last);
+
+	if (ring->claimed || ring->tail == ring->head ||
+	    ring->last + achan_record_size(record) != ring->head ||
+	    record->flags || record->length + length > most ||
+	    growth(record, length) > achan_ring_free(ring))
+		return NULL;
+	return achan_record_payload(record) + record->length;
+}
+
+/**
+ * achan_ring_extend() - add to the newest record what was written behind it
+ * @ring:   the ring
+ * @length: as it was asked of achan_ring_extension(), in the same section; 0 if the
+ *	    bytes could not all be written, and the record stays as it was
+ *
+ * Context: @ring->lock held.
+ */
+void achan_ring_extend(struct achan_ring *ring, u32 length)
+{
+	struct achan_record *record = achan_ring_record(ring, ring->last);
+	u32 bytes = growth(record, length);
+
+	record->length += length;
+	/* Framed reads copy the padding: no byte of an older record in it. */
+	memset(achan_record_payload(record) + record->length, 0,
+	       achan_record_size(record) - sizeof(*record) - record->length);
+	ring->bytes += length;
+	ring->bytes_in += length;
+	/* Pairs with achan_ring_is_empty(), which is what looks without the lock. */
+	smp_store_release(&ring->head, ring->head + bytes);
+	if (ring->high_water < ring->head - ring->tail)
+		ring->high_water = ring->head - ring->tail;
+}
+
+/**
+ * achan_ring_clear() - throw away all records
+ * @ring: the ring, in which nothing is reserved
+ *
+ * They are counted as discarded, each with the number that it has.
+ *
+ * Context: @ring->lock held, by one who knows that no claimer looks at a record any
+ * more.
+ */
+void achan_ring_clear(struct achan_ring *ring)
+{
+	ring->discarded += ring->records_in - ring->records_out -
+			   ring->overwritten;
+	ring->bytes = 0;
+	ring->offset = 0;
+	WRITE_ONCE(ring->tail, ring->head);
 }
 
 /**

@@ -45,6 +45,7 @@
  * @data:      the records; @size bytes, mapped twice in a row
  * @size:      a power of two
  * @head:      where the next record will be reserved
+ * @last:      where the newest record was reserved
  * @tail:      the oldest record that is not retired
  * @offset:    payload bytes of that record which a stream read already took
  * @claimed:   a consumer is at work between @tail and @head
@@ -65,6 +66,7 @@ struct achan_ring {
 	void *data;
 	u32 size;
 	u32 head;
+	u32 last;
 	u32 tail;
 	u32 offset;
 	bool claimed;
@@ -101,6 +103,11 @@ struct achan_record *achan_ring_reserve(struct achan_ring *ring, u32 length,
 					u64 timestamp);
 void achan_ring_discard(struct achan_ring *ring, struct achan_record *record);
 bool achan_ring_make_room(struct achan_ring *ring, u32 length);
+
+void *achan_ring_extension(const struct achan_ring *ring, u32 length,
+			   u32 most);
+void achan_ring_extend(struct achan_ring *ring, u32 length);
+void achan_ring_clear(struct achan_ring *ring);
 
 bool achan_ring_readable_behind(const struct achan_ring *ring);
 void achan_ring_skip_discarded(struct achan_ring *ring);

@@ -258,7 +258,7 @@ u32 achan_chunk(const struct achan_lane *lane, size_t total, size_t left,
 		u32 *need)
 {
 	const struct achan_ring *ring = &lane->ring;
-	u32 room = achan_ring_free(ring);
+	u32 room = achan_lane_free_bytes(lane);
 
 	if (lane->writer->mode == ACHAN_MODE_MESSAGE || total <= PIPE_BUF) {
 		*need = ACHAN_RECORD_SIZE(left);
@@ -270,6 +270,49 @@ u32 achan_chunk(const struct achan_lane *lane, size_t total, size_t left,
 	room -= sizeof(struct achan_record);
 	return min3(left, (size_t)room,
 		    (size_t)max_t(u32, PIPE_BUF, ring->size / 4));
+}
+
+/* Context: ring.lock held. Where @length bytes go that are added to a record. */
+static void *extension(const struct achan_lane *lane, size_t length)
+{
+	if (!lane->merges || lane->ring.bytes + length > lane->capacity)
+		return NULL;
+	return achan_ring_extension(&lane->ring, length, PIPE_BUF);
+}
+
+/*
+ * Context: ring.lock held. Return: where a short write goes, or NULL if there is no
+ * room. @record: set to the record that is reserved for it, or to NULL if it is to be
+ * added to the newest one.
+ */
+static __always_inline void *place_short(struct achan_lane *lane, size_t length,
+					 struct achan_record **record)
+{
+	void *to = unlikely(lane->capacity) ? extension(lane, length) : NULL;
+
+	*record = NULL;
+	if (to)
+		return to;
+	if (ACHAN_RECORD_SIZE(length) > achan_lane_free_bytes(lane))
+		return NULL;
+	*record = achan_ring_reserve(&lane->ring, length,
+				     achan_lane_time(lane));
+	trace_achan_reserve(lane->writer, *record, length);
+	return achan_record_payload(*record);
+}
+
+/*
+ * Context: the section of ring.lock in which place_short() gave @record. @present: the
+ * bytes are where they go. Return: ACHAN_DUE_*.
+ */
+static __always_inline unsigned int settle_short(struct achan_lane *lane,
+						 struct achan_record *record,
+						 size_t length, bool present)
+{
+	if (record)
+		return achan_lane_settle(lane, record, present);
+	achan_ring_extend(&lane->ring, present ? length : 0);
+	return present ? achan_lane_due(lane, true) : 0;
 }
 
 /**
@@ -288,28 +331,78 @@ bool achan_put_short(struct achan_lane *lane, struct iov_iter *from)
 	unsigned int due;
 	unsigned long flags;
 	bool present;
+	void *to;
 
 	/* To be asked before the lock is taken, since it takes others. */
 	if (!achan_is_for_words(from, length) || should_fail_usercopy())
 		return false;
 	raw_spin_lock_irqsave(&ring->lock, flags);
-	if (ACHAN_RECORD_SIZE(length) > achan_ring_free(ring) || lane->dead ||
-	    lane->no_reader || lane->writes.nr) {
+	if (lane->dead || lane->no_reader || lane->writes.nr) {
 		raw_spin_unlock_irqrestore(&ring->lock, flags);
 		return false;
 	}
-	record = achan_ring_reserve(ring, length, achan_lane_time(lane));
-	trace_achan_reserve(lane->writer, record, length);
+	to = place_short(lane, length, &record);
+	if (!to) {
+		raw_spin_unlock_irqrestore(&ring->lock, flags);
+		return false;
+	}
 	pagefault_disable();
-	present = achan_words_in(achan_record_payload(record),
-				 iter_iov_addr(from), length);
+	present = achan_words_in(to, iter_iov_addr(from), length);
 	pagefault_enable();
-	due = achan_lane_settle(lane, record, present);
+	due = settle_short(lane, record, length, present);
 	raw_spin_unlock_irqrestore(&ring->lock, flags);
 	achan_lane_act(lane, due);
 	if (present)
 		achan_pass_over(from, length);
 	return present;
+}
+
+/* Context: ring.lock held. Return: 0, or why nothing can be written. */
+static int may_put(const struct achan_lane *lane)
+{
+	return lane->dead ? -ENODEV : lane->no_reader ? -EPIPE : 0;
+}
+
+/*
+ * A short write of which achan_put_short() could not copy the bytes, in a lane that
+ * adds it to the newest record: that is done under the lock, after the bytes were
+ * copied here. Return: as achan_put().
+ */
+static noinline ssize_t put_copied(struct achan_lane *lane,
+				   struct iov_iter *from, u32 *need)
+{
+	size_t length = iov_iter_count(from), copied;
+	struct achan_record *record;
+	u8 bytes[ACHAN_SHORT_BYTES];
+	unsigned long flags;
+	unsigned int due;
+	ssize_t ret;
+	void *to;
+
+	pagefault_disable();
+	copied = _copy_from_iter(bytes, length, from);
+	pagefault_enable();
+	if (copied < length)
+		return copied;
+	*need = ACHAN_RECORD_SIZE(length);
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	ret = may_put(lane);
+	to = ret || lane->writes.nr ? NULL : place_short(lane, length, &record);
+	if (to) {
+		memcpy(to, bytes, length);
+		due = settle_short(lane, record, length, true);
+		ret = length;
+	} else if (!ret) {
+		due = achan_lane_want_room(lane, *need);
+		ret = -EAGAIN;
+	} else {
+		due = 0;
+	}
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+	achan_lane_act(lane, due);
+	if (ret < 0)
+		iov_iter_revert(from, copied);
+	return ret;
 }
 
 /**
@@ -331,11 +424,17 @@ ssize_t achan_put(struct achan_lane *lane, struct iov_iter *from, size_t total,
 	unsigned int due = 0;
 	unsigned long flags;
 	size_t copied;
+	int ret;
 
+	if (lane->merges && total <= ACHAN_SHORT_BYTES) {
+		*length = total;
+		return put_copied(lane, from, need);
+	}
 	raw_spin_lock_irqsave(&ring->lock, flags);
-	if (lane->dead || lane->no_reader) {
+	ret = may_put(lane);
+	if (ret) {
 		raw_spin_unlock_irqrestore(&ring->lock, flags);
-		return lane->dead ? -ENODEV : -EPIPE;
+		return ret;
 	}
 	*length = achan_chunk(lane, total, iov_iter_count(from), need);
 	if (*length && !lane->writes.nr)

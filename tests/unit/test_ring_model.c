@@ -323,8 +323,9 @@ START_TEST(discard_of_the_last_leaves_no_trace)
 		before = ring;
 		record = reserve(100);
 		achan_ring_discard(&ring, record);
-		/* The room was taken all the same. */
+		/* The room was taken all the same, and there was a newest one. */
 		before.high_water = ring.high_water;
+		before.last = ring.last;
 		ck_assert_mem_eq(&ring.data, &before.data, sizeof(ring) -
 				 offsetof(struct achan_ring, data));
 	}
@@ -756,20 +757,20 @@ struct entry {
 #define MODEL_PHASE	4096
 
 /*
- * @at and @taken are the cursor: entries from the front that it passed, and
+ * @last is where the newest reservation was, given up or not. @at and @taken are the cursor: entries from the front that it passed, and
  * bytes of the next one that it took. @reserved, @consumed and @rolled_back
  * show at the end that the run was worth something.
  */
 static struct {
 	struct entry entries[MODEL_ENTRIES];
 	uint32_t front, count, open;
-	uint32_t head, offset;
+	uint32_t head, last, offset;
 	uint64_t sequence, discarded, bytes;
 	bool claimed;
 	uint32_t at, taken;
 	uint64_t taken_bytes;
 	uint64_t random, tags, time;
-	uint64_t reserved, refused, consumed, rolled_back, kept;
+	uint64_t reserved, refused, consumed, rolled_back, kept, extended;
 } model;
 
 static struct entry *entry(uint32_t i)
@@ -842,6 +843,7 @@ static void model_reserve(void)
 	new = entry(model.count++);
 	*new = (struct entry){ OPEN, model.head, length, model.sequence++,
 			       model.time, model.tags++, record };
+	model.last = model.head;
 	model.head += SIZE(length);
 	model.open++;
 	model.reserved++;
@@ -869,6 +871,47 @@ static void model_commit(void)
 	open->state = COMMITTED;
 	model.bytes += open->length;
 	model.open--;
+}
+
+/* Whether the newest record can grow by so many bytes, up to so many in all. */
+static bool model_can_extend(uint32_t length, uint32_t most)
+{
+	const struct entry *newest;
+
+	if (model.claimed || !model.count)
+		return false;
+	newest = entry(model.count - 1);
+	return newest->state == COMMITTED && newest->position == model.last &&
+	       newest->length + length <= most &&
+	       SIZE(newest->length + length) - SIZE(newest->length) <=
+		       ring.size - model_used();
+}
+
+static void model_extend(void)
+{
+	uint32_t most = below(2) ? 4096 : 256, length = 1 + below(256);
+	bool can = model_can_extend(length, most);
+	unsigned char *to = achan_ring_extension(&ring, length, most);
+	struct entry *newest;
+
+	AGREE(!to == !can);
+	if (!can)
+		return;
+	newest = entry(model.count - 1);
+	AGREE(to == (unsigned char *)achan_record_payload(newest->record) +
+		    newest->length);
+	for (uint32_t i = 0; i < length; i++)
+		to[i] = ring_pattern(newest->tag, newest->length + i);
+	/* A copy that fell short leaves no trace. */
+	if (below(4) == 0)
+		length = 0;
+	achan_ring_extend(&ring, length);
+	model.head += SIZE(newest->length + length) - SIZE(newest->length);
+	newest->length += length;
+	model.bytes += length;
+	model.extended++;
+	check_filled(newest->record, newest->tag);
+	check_padding(newest->record);
 }
 
 static void model_discard(void)
@@ -1027,7 +1070,7 @@ static void model_step(uint32_t weight)
 {
 	static void (*const in[])(void) = {
 		model_reserve, model_reserve, model_commit, model_commit,
-		model_commit, model_discard,
+		model_commit, model_discard, model_extend,
 	};
 	static void (*const out[])(void) = {
 		model_claim, model_claim, model_consume, model_consume,
@@ -1082,6 +1125,7 @@ START_TEST(random_operations_agree_with_a_plain_queue)
 	ck_assert_uint_gt(model.discarded, operations / 500);
 	ck_assert_uint_gt(model.refused, operations / 1000);
 	ck_assert_uint_gt(model.kept, operations / 1000);
+	ck_assert_uint_gt(model.extended, operations / 1000);
 	free_ring();
 }
 END_TEST
@@ -1275,6 +1319,104 @@ START_TEST(counters_say_what_passed)
 }
 END_TEST
 
+/* The loop index is the length before; every length up to 64 is added to it. */
+START_TEST(extension_is_part_of_the_record)
+{
+	uint32_t before = (uint32_t)_i;
+
+	for (uint32_t length = 1; length <= 64; length++) {
+		struct achan_record *record = put(before);
+		uint32_t free = achan_ring_free(&ring);
+		unsigned char *to = achan_ring_extension(&ring, length, 4096);
+
+		ck_assert_ptr_nonnull(to);
+		for (uint32_t i = 0; i < length; i++)
+			to[i] = ring_pattern(record->sequence, before + i);
+		achan_ring_extend(&ring, length);
+		ck_assert_uint_eq(record->length, before + length);
+		ck_assert_uint_eq(free - achan_ring_free(&ring),
+				  SIZE(before + length) - SIZE(before));
+		ck_assert_uint_eq(ring.bytes, before + length);
+		get(record->sequence, before + length);
+		expect_empty();
+	}
+}
+END_TEST
+
+/* A stream read has begun it: the rest has what was added. */
+START_TEST(record_that_was_begun_grows)
+{
+	struct achan_record *record = put(20);
+	unsigned char *to;
+
+	claim();
+	achan_ring_consume(&cursor, expect_next(0, 20), 15);
+	retire_and_release();
+	to = achan_ring_extension(&ring, 3, 4096);
+	ck_assert_ptr_nonnull(to);
+	for (uint32_t i = 0; i < 3; i++)
+		to[i] = ring_pattern(record->sequence, 20 + i);
+	achan_ring_extend(&ring, 3);
+	claim();
+	ck_assert_uint_eq(cursor.offset, 15);
+	achan_ring_consume(&cursor, expect_next(0, 23), 8);
+	retire_and_release();
+	expect_empty();
+}
+END_TEST
+
+START_TEST(what_must_not_change_is_not_extended)
+{
+	struct achan_record *open;
+
+	ck_assert_ptr_null(achan_ring_extension(&ring, 1, 4096));
+	put(10);
+	ck_assert_ptr_null(achan_ring_extension(&ring, 11, 20));
+	ck_assert_ptr_nonnull(achan_ring_extension(&ring, 10, 20));
+	claim();
+	ck_assert_ptr_null(achan_ring_extension(&ring, 1, 4096));
+	release();
+	open = reserve(10);
+	ck_assert_ptr_null(achan_ring_extension(&ring, 1, 4096));
+	/* What lies before a discarded one is not the newest reservation. */
+	achan_ring_discard(&ring, open);
+	ck_assert_ptr_null(achan_ring_extension(&ring, 1, 4096));
+	while (achan_ring_free(&ring) >= SIZE(100))
+		put(100);
+	ck_assert_ptr_null(achan_ring_extension(&ring, ring.size, ring.size));
+	achan_ring_clear(&ring);
+	ck_assert_ptr_null(achan_ring_extension(&ring, 1, 4096));
+}
+END_TEST
+
+START_TEST(cleared_ring_counts_what_it_threw_away)
+{
+	for (int i = 0; i < 5; i++)
+		put(100);
+	claim();
+	take(0, 100);
+	achan_ring_consume(&cursor, expect_next(1, 100), 40);
+	retire_and_release();
+	achan_ring_clear(&ring);
+	expect_empty();
+	ck_assert_uint_eq(ring.discarded, 4);
+	put(7);
+	get(5, 7);
+}
+END_TEST
+
+static TCase *extension_cases(void)
+{
+	TCase *tcase = tcase_create("extension");
+
+	tcase_add_checked_fixture(tcase, make_ring, free_ring);
+	tcase_add_loop_test(tcase, extension_is_part_of_the_record, 0, 18);
+	tcase_add_test(tcase, record_that_was_begun_grows);
+	tcase_add_test(tcase, what_must_not_change_is_not_extended);
+	tcase_add_test(tcase, cleared_ring_counts_what_it_threw_away);
+	return tcase;
+}
+
 static TCase *count_cases(void)
 {
 	TCase *tcase = tcase_create("count");
@@ -1297,6 +1439,7 @@ int main(void)
 	suite_add_tcase(suite, commit_cases());
 	suite_add_tcase(suite, take_cases());
 	suite_add_tcase(suite, count_cases());
+	suite_add_tcase(suite, extension_cases());
 	suite_add_tcase(suite, model_cases());
 	return unit_main(suite);
 }

@@ -33,6 +33,9 @@
 #define achan_ring_make_room	scheduled_ring_make_room
 #define achan_ring_skip_discarded	scheduled_ring_skip_discarded
 #define achan_ring_readable_behind	scheduled_ring_readable_behind
+#define achan_ring_extension	scheduled_ring_extension
+#define achan_ring_extend	scheduled_ring_extend
+#define achan_ring_clear	scheduled_ring_clear
 #include "ring.c"
 
 #include "ring_memory.h"

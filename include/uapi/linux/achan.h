@@ -186,7 +186,8 @@ struct achan_config {
  * @rejected:	   refused with -ENOSPC
  * @dropped:	   dropped when they came
  * @overwritten:   given up for newer ones
- * @discarded:	   numbers without a record: a write failed after it had got one
+ * @discarded:	   numbers without a record: a write failed after it had got one, or
+ *		   the last file of a named-pipe loop closed before it was read
  * @sequence:	   number of the next record
  * @bytes:	   payload that can be read now
  * @used:	   bytes of ring taken now, headers and padding included
