@@ -124,6 +124,9 @@ struct achan_policy {
  * @spares:	   requests that are none, for those to come
  * @nr_spares:	   how many
  * @parked_bytes:  data that the parked writes hold
+ * @parked_iocbs:  those of @writes that are AIO's: nothing passes these
+ * @passed:	   bytes of ring that later writes have put in since the last parked
+ *		   write was moved
  * @moving:	   somebody is moving parked writes into the ring
  * @room_wanted:   somebody saw the ring full: bytes of ring whose being free
  *		   calls for a wake-up, 0 if nobody did
@@ -167,6 +170,8 @@ struct achan_lane {
 	struct achan_request *spares;
 	unsigned int nr_spares;
 	size_t parked_bytes;
+	unsigned int parked_iocbs;
+	u32 passed;
 	bool moving;
 	u32 room_wanted;
 	u64 pinned_reads;
@@ -481,6 +486,8 @@ ssize_t achan_park_read(struct achan_file *file, struct kiocb *iocb,
 			struct iov_iter *to);
 ssize_t achan_park_write(struct achan_file *file, struct kiocb *iocb,
 			 struct iov_iter *from, size_t written);
+ssize_t achan_park_sleep(struct achan_file *file, struct iov_iter *from,
+			 size_t length);
 bool achan_park_can_move(struct achan_lane *lane);
 unsigned int achan_park_run(struct achan_lane *lane, bool committed);
 void achan_park_work(struct work_struct *work);

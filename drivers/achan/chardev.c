@@ -271,6 +271,22 @@ static void tell_broken_pipe(const struct kiocb *iocb)
 		send_sig(SIGPIPE, current, 0);
 }
 
+/*
+ * Sleeps until the next record is in, or, where it must not park, until there may be
+ * room for it. Return: bytes of it, 0 if there may be room, or an error.
+ */
+static ssize_t sleep_for_room(struct achan_file *file, struct iov_iter *from,
+			      u32 need)
+{
+	size_t length = iov_iter_count(from);
+	ssize_t ret;
+
+	if (file->channel->mode == ACHAN_MODE_STREAM)
+		length = min_t(size_t, length, PIPE_BUF);
+	ret = achan_park_sleep(file, from, length);
+	return ret == -EAGAIN ? achan_wait_room(file, need) : ret;
+}
+
 static noinline ssize_t write_records(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct achan_file *file = iocb->ki_filp->private_data;
@@ -292,9 +308,10 @@ static noinline ssize_t write_records(struct kiocb *iocb, struct iov_iter *from)
 		}
 		if (iocb->ki_filp->f_flags & O_NONBLOCK)
 			break;
-		ret = achan_wait_room(file, need);
-		if (ret)
+		ret = sleep_for_room(file, from, need);
+		if (ret < 0)
 			break;
+		written += ret;
 	} while (iov_iter_count(from));
 
 	/* See achan_poll(). */

@@ -100,7 +100,7 @@ void achan_lane_kill(struct achan_lane *lane)
 /* Context: ring.lock held. Parked writes come first. */
 static bool room(const struct achan_lane *lane, u32 need)
 {
-	return list_empty(&lane->writes.requests) &&
+	return achan_lane_may_pass(lane) &&
 	       achan_lane_free_bytes(lane) >= need;
 }
 

@@ -51,6 +51,21 @@ static inline u32 achan_lane_free_bytes(const struct achan_lane *lane)
 }
 
 /**
+ * achan_lane_may_pass() - may a write go in that has not parked?
+ * @lane: the lane
+ *
+ * AIO writes keep their order with all that comes later. Writers that sleep let others
+ * pass, but not more than fits into the ring before the first of them has its turn.
+ *
+ * Context: ring.lock held.
+ */
+static inline bool achan_lane_may_pass(const struct achan_lane *lane)
+{
+	return !lane->writes.nr ||
+	       (!lane->parked_iocbs && lane->passed < lane->ring.size);
+}
+
+/**
  * achan_lane_at_mark() - is there enough for readers who wait for more?
  * @lane: the lane
  *

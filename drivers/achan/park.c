@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * achan: parked requests: AIO reads that found no record, AIO writes that
- * found no room.
+ * found no room, and the data of writers that sleep for room.
  *
  *		     read found no record / write found no room
  *				       |
@@ -21,6 +21,14 @@
  * Exactly one context takes a request to DONE, under ring.lock, and that one,
  * or the lane's worker for it, completes the kiocb without the lock.
  *
+ * A writer that sleeps parks what it writes next, and waits for that. So whoever makes
+ * room puts it in, in the order in which writers and requests came, and nobody waits
+ * for the writer, which may not be running, to use its turn. Such a request has no
+ * kiocb: only the writer itself gives it up, after a signal. Where no AIO write is
+ * parked, a write that finds room goes in before those of sleepers, until as much has
+ * passed them as the ring holds: neither does a large message starve among small ones,
+ * nor a small non-blocking write among sleepers. See achan_lane_may_pass().
+ *
  * Rules that fs/aio.c makes (io_cancel(), free_ioctx_users(),
  * aio_complete_rw()):
  *  - A cancel function runs with ctx_lock held, which ki_complete() takes. So
@@ -33,6 +41,7 @@
  *    being served remembers it, in case it cannot be served after all.
  */
 #include <linux/aio.h>
+#include <linux/completion.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/refcount.h>
@@ -50,8 +59,12 @@
  */
 #define ACHAN_STEPS_MAX		64
 
-/* The same in a hard interrupt: each may copy ACHAN_PIN_PAGES pages. */
+/*
+ * The same with interrupts off: each step of a read may copy ACHAN_PIN_PAGES pages, each
+ * step of a write ACHAN_MOVE_IRQ_BYTES.
+ */
 #define ACHAN_STEPS_IRQ_MAX	8
+#define ACHAN_MOVE_IRQ_BYTES	32768
 
 /*
  * Requests that a lane keeps for those to come: to allocate one takes as long as to
@@ -59,6 +72,9 @@
  * one is used after its end, which it cannot if that was not the end.
  */
 #define ACHAN_SPARES_MAX	(IS_ENABLED(CONFIG_KASAN) ? 0 : 32)
+
+/* Parked writes that are looked at for one that may pass the first. */
+#define ACHAN_PASS_MAX		16
 
 /* Pages that a spare one has room for. */
 #define ACHAN_SPARE_PAGES	1
@@ -78,9 +94,10 @@ enum achan_request_state {
  * struct achan_request - a parked request
  * @node:	in one of the lane's lists
  * @next_spare:	of one that is none: the next
- * @iocb:	what is to be completed
+ * @iocb:	what is to be completed; NULL where a writer sleeps
  * @lane:	where it waits
- * @refs:	one for the completion, one for @fault_work while that is queued
+ * @refs:	one for the completion, one for @fault_work while that is queued, one for
+ *		a writer that sleeps
  * @state:	where it is in the picture above; under ring.lock
  * @cancelled:	cancelled while NEW or BUSY
  * @result:	what @iocb will be completed with; once DONE
@@ -95,6 +112,7 @@ enum achan_request_state {
  * @moved:	bytes of it that are in the ring
  * @length:	bytes in @data
  * @data:	what was not in the ring when it parked
+ * @done:	what a writer that sleeps waits for
  * @room:	how many there may be of
  * @pages:	what @buffer pins
  */
@@ -124,6 +142,7 @@ struct achan_request {
 			size_t moved;
 			size_t length;
 			void *data;
+			struct completion done;
 		};
 	};
 	unsigned int room;
@@ -135,6 +154,11 @@ static struct achan_parked *request_parked(const struct achan_request *request)
 	struct achan_lane *lane = request->lane;
 
 	return request->write ? &lane->writes : &lane->reads;
+}
+
+static struct achan_request *first(struct list_head *list)
+{
+	return list_first_entry_or_null(list, struct achan_request, node);
 }
 
 /* The channel whose file it is of. */
@@ -212,16 +236,38 @@ static ssize_t partial(const struct achan_request *request, int error)
 	return request->write && request->moved ? request->moved : error;
 }
 
+/* Context: ring.lock held. */
+static void account_write(const struct achan_request *request)
+{
+	struct achan_lane *lane = request->lane;
+
+	lane->parked_bytes += request->length;
+	if (request->iocb)
+		lane->parked_iocbs++;
+}
+
+/* Context: ring.lock held. What has passed the first one has not passed the next. */
+static void forget_write(const struct achan_request *request)
+{
+	struct achan_lane *lane = request->lane;
+
+	if (request == first(&lane->writes.requests))
+		lane->passed = 0;
+	lane->parked_bytes -= request->length;
+	if (request->iocb)
+		lane->parked_iocbs--;
+}
+
 /* Context: ring.lock held. It leaves the queue and the accounts. */
 static void request_done(struct achan_request *request, ssize_t result)
 {
+	if (request->write)
+		forget_write(request);
 	list_del_init(&request->node);
 	request->state = ACHAN_REQUEST_DONE;
 	request->result = result;
 	request_parked(request)->nr--;
 	request_parked(request)->completed++;
-	if (request->write)
-		request->lane->parked_bytes -= request->length;
 }
 
 /* Context: ring.lock held. For the worker to complete. */
@@ -250,7 +296,10 @@ static void request_complete(struct achan_request *request, bool may_sleep)
 	}
 	trace_achan_complete(request_channel(request), request->write, request,
 			     request->result);
-	request->iocb->ki_complete(request->iocb, request->result);
+	if (request->iocb)
+		request->iocb->ki_complete(request->iocb, request->result);
+	else
+		complete(&request->done);
 	request_put(request);
 }
 
@@ -314,7 +363,7 @@ static void request_enqueue(struct achan_request *request)
 	parked->nr++;
 	parked->ever++;
 	if (request->write)
-		request->lane->parked_bytes += request->length;
+		account_write(request);
 	else if (request->buffer.nr)
 		request->lane->pinned_reads++;
 }
@@ -385,6 +434,7 @@ static struct achan_request *request_alloc(struct achan_lane *lane,
  * @mm:	     the address space it works in, used in a worker only
  * @worker:   it is the lane's worker: it may sleep, and fill from any process
  * @released: it has had the claim: the next consumer is to be told
+ * @atomic:   interrupts are off, or it is one: it copies little at a time
  * @steps:    how many it may still do
  * @flags:    of ring.lock, which it holds but for copies and completions
  */
@@ -392,6 +442,7 @@ struct achan_runner {
 	struct achan_mm mm;
 	bool worker;
 	bool released;
+	bool atomic;
 	unsigned int steps;
 	unsigned long flags;
 };
@@ -439,6 +490,34 @@ ssize_t achan_park_read(struct achan_file *file, struct kiocb *iocb,
 	return request_park(request);
 }
 
+/*
+ * Return: a request for the next @length bytes of @from, which are copied; or
+ * ERR_PTR(-ENOMEM), ERR_PTR(-EFAULT).
+ */
+static struct achan_request *write_request(struct achan_file *file,
+					   struct kiocb *iocb,
+					   struct iov_iter *from, size_t length)
+{
+	struct achan_request *request = request_alloc(file->tx, iocb, true, 0);
+	size_t copied;
+
+	if (!request)
+		return ERR_PTR(-ENOMEM);
+	request->length = length;
+	request->total = length;
+	request->data = kvmalloc(length, GFP_KERNEL_ACCOUNT);
+	if (!request->data) {
+		request_put(request);
+		return ERR_PTR(-ENOMEM);
+	}
+	copied = copy_from_iter(request->data, length, from);
+	if (copied == length)
+		return request;
+	iov_iter_revert(from, copied);
+	request_put(request);
+	return ERR_PTR(-EFAULT);
+}
+
 /**
  * achan_park_write() - let an AIO write wait for room
  * @file:    the open file
@@ -456,34 +535,115 @@ ssize_t achan_park_read(struct achan_file *file, struct kiocb *iocb,
 ssize_t achan_park_write(struct achan_file *file, struct kiocb *iocb,
 			 struct iov_iter *from, size_t written)
 {
-	struct achan_request *request = request_alloc(file->tx, iocb, true, 0);
 	size_t length = iov_iter_count(from);
+	struct achan_request *request;
 
-	if (!request)
-		return -ENOMEM;
 	if (file->channel->mode == ACHAN_MODE_STREAM)
 		length = min_t(size_t, length, achan_parked_bytes);
-	request->length = length;
-	request->total = written + length;
+	request = write_request(file, iocb, from, length);
+	if (IS_ERR(request))
+		return PTR_ERR(request);
+	request->total += written;
 	request->moved = written;
-	request->data = kvmalloc(length, GFP_KERNEL_ACCOUNT);
-	if (!request->data) {
-		request_put(request);
-		return -ENOMEM;
-	}
-	if (copy_from_iter(request->data, length, from) != length) {
-		request_put(request);
-		return -EFAULT;
-	}
 	return request_park(request);
 }
 
-/* Context: ring.lock held. Return: false if the worker has to do the rest. */
-static bool runner_step(struct achan_runner *runner, struct achan_lane *lane)
+/*
+ * A signal has come to the writer of @request. What nobody has begun to put in, is given
+ * up; what somebody is putting in at the moment, will be in. Return: as
+ * achan_park_sleep(), or -EINPROGRESS if that is to be waited for.
+ */
+static ssize_t give_up(struct achan_request *request)
+{
+	struct achan_lane *lane = request->lane;
+	bool given_up = false;
+	unsigned long flags;
+	ssize_t ret;
+
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	if (request->state == ACHAN_REQUEST_QUEUED) {
+		request_done(request, -ERESTARTSYS);
+		lane->writes.cancelled++;
+		given_up = true;
+	}
+	ret = request->state == ACHAN_REQUEST_DONE ? request->result :
+						     -EINPROGRESS;
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+	if (given_up) {
+		request_put(request);
+		/* It may have been what kept others from being put in. */
+		achan_lane_touch(lane);
+	}
+	return ret;
+}
+
+/* Waits until @request is DONE, or a signal comes. Return: as achan_park_sleep(). */
+static ssize_t sleep_for(struct achan_request *request)
+{
+	ssize_t ret;
+
+	if (!wait_for_completion_interruptible(&request->done))
+		return request->result;
+	ret = give_up(request);
+	if (ret != -EINPROGRESS)
+		return ret;
+	if (wait_for_completion_killable(&request->done))
+		return -EINTR;
+	return request->result;
+}
+
+/**
+ * achan_park_sleep() - let a write sleep until it is its turn and there is room
+ * @file:   the open file
+ * @from:   what of the write is not in the ring yet; advanced by what is returned
+ * @length: bytes of it that are one record
+ *
+ * Context: sleeps, interruptibly; killably while somebody is putting the record in.
+ * Return: @length; -EAGAIN if so much must not park: the caller sleeps until there is
+ * room, without a turn; -ERESTARTSYS or -EINTR for a signal, and then the record is not
+ * in, but for one who is being killed; -EPIPE, -ENODEV, -EFAULT.
+ */
+ssize_t achan_park_sleep(struct achan_file *file, struct iov_iter *from,
+			 size_t length)
+{
+	struct achan_request *request = write_request(file, NULL, from, length);
+	struct achan_lane *lane = file->tx;
+	unsigned int due = 0;
+	unsigned long flags;
+	ssize_t ret;
+
+	if (IS_ERR(request))
+		return PTR_ERR(request) == -ENOMEM ? -EAGAIN : PTR_ERR(request);
+	init_completion(&request->done);
+	trace_achan_park(request_channel(request), true, request, 0);
+	raw_spin_lock_irqsave(&lane->ring.lock, flags);
+	ret = request_refused(request);
+	if (!ret) {
+		refcount_inc(&request->refs);
+		request_enqueue(request);
+		due = achan_lane_due(lane, lane->policy.read_low);
+	}
+	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
+	achan_lane_act(lane, due);
+	if (!ret)
+		ret = sleep_for(request);
+	if (ret < 0)
+		iov_iter_revert(from, length);
+	request_put(request);
+	return ret;
+}
+
+/*
+ * Context: ring.lock held. @bytes: what the step copies of a parked write, else 0.
+ * Return: false if the worker has to do the rest.
+ */
+static bool runner_step(struct achan_runner *runner, struct achan_lane *lane,
+			u32 bytes)
 {
 	if (runner->worker)
 		return true;
-	if (runner->steps) {
+	if (runner->steps &&
+	    !(runner->atomic && bytes > ACHAN_MOVE_IRQ_BYTES)) {
 		runner->steps--;
 		return true;
 	}
@@ -491,22 +651,35 @@ static bool runner_step(struct achan_runner *runner, struct achan_lane *lane)
 	return false;
 }
 
-static struct achan_request *first(struct list_head *list)
+/* Context: ring.lock held. Payload of the request that can move now, 0 if none. */
+static u32 chunk_of(const struct achan_request *request)
 {
-	return list_first_entry_or_null(list, struct achan_request, node);
-}
-
-/* Context: ring.lock held. Payload that can move now, 0 if none. */
-static u32 next_chunk(struct achan_lane *lane)
-{
-	struct achan_request *request = first(&lane->writes.requests);
+	struct achan_lane *lane = request->lane;
 	u32 length, need;
 
-	if (!request)
-		return 0;
 	length = achan_chunk(lane, request->total,
 			     request->total - request->moved, &need);
 	return need <= achan_lane_free_bytes(lane) ? length : 0;
+}
+
+/*
+ * Context: ring.lock held. Return: the parked write that moves next, with @length set
+ * to what of it does, or NULL. That is the first one; while that finds no room, one of
+ * the next few that may pass it.
+ */
+static struct achan_request *next_write(struct achan_lane *lane, u32 *length)
+{
+	unsigned int left = ACHAN_PASS_MAX;
+	struct achan_request *request;
+
+	list_for_each_entry(request, &lane->writes.requests, node) {
+		*length = chunk_of(request);
+		if (*length)
+			return request;
+		if (!achan_lane_may_pass(lane) || !left--)
+			break;
+	}
+	return NULL;
 }
 
 /* Context: ring.lock held. There is what a read waits for, or no more comes. */
@@ -540,8 +713,9 @@ bool achan_park_can_move(struct achan_lane *lane)
 	bool out = lane->broadcast ? !lane->ring.claimed &&
 				     achan_ring_readable(&lane->ring) :
 				     next_read(lane, false);
+	u32 length;
 
-	return out || (!lane->moving && next_chunk(lane));
+	return out || (!lane->moving && next_write(lane, &length));
 }
 
 /*
@@ -554,17 +728,20 @@ static bool move_writes(struct achan_lane *lane, struct achan_runner *runner)
 	__must_hold(&lane->ring.lock)
 {
 	struct achan_ring *ring = &lane->ring;
+	struct achan_request *request;
 	bool moved = false;
 	u32 length;
 
 	if (lane->moving)
 		return false;
 	lane->moving = true;
-	while ((length = next_chunk(lane)) && runner_step(runner, lane)) {
-		struct achan_request *request = first(&lane->writes.requests);
+	while ((request = next_write(lane, &length)) &&
+	       runner_step(runner, lane, length)) {
 		size_t at = request->length - (request->total - request->moved);
 		struct achan_record *record;
 
+		if (request != first(&lane->writes.requests))
+			lane->passed += ACHAN_RECORD_SIZE(length);
 		record = achan_ring_reserve(ring, length,
 					    achan_lane_time(lane));
 		request->state = ACHAN_REQUEST_BUSY;
@@ -664,7 +841,7 @@ static bool fill_reads(struct achan_lane *lane, struct achan_runner *runner)
 	struct achan_ring *ring = &lane->ring;
 	bool claimed = false, filled = false;
 
-	while (next_read(lane, claimed) && runner_step(runner, lane)) {
+	while (next_read(lane, claimed) && runner_step(runner, lane, 0)) {
 		struct achan_request *request = first(&lane->reads.requests);
 		struct achan_cursor cursor;
 		ssize_t ret;
@@ -754,8 +931,10 @@ static unsigned int park_run(struct achan_lane *lane, bool committed,
  */
 unsigned int achan_park_run(struct achan_lane *lane, bool committed)
 {
+	bool atomic = in_hardirq() || irqs_disabled();
 	struct achan_runner runner = {
-		.steps = in_hardirq() ? ACHAN_STEPS_IRQ_MAX : ACHAN_STEPS_MAX,
+		.atomic = atomic,
+		.steps = atomic ? ACHAN_STEPS_IRQ_MAX : ACHAN_STEPS_MAX,
 	};
 
 	return park_run(lane, committed, &runner);
@@ -854,7 +1033,7 @@ static struct achan_request *next_idle(struct achan_parked *parked)
 {
 	struct achan_request *request;
 
-	/* Only the first of a list can be BUSY. */
+	/* One of a list at the most is BUSY. */
 	list_for_each_entry(request, &parked->requests, node)
 		if (request->state != ACHAN_REQUEST_BUSY)
 			return request;

@@ -357,6 +357,13 @@ bool achan_put_short(struct achan_lane *lane, struct iov_iter *from)
 	return present;
 }
 
+/* Context: ring.lock held. A write that has not parked has put @length bytes in. */
+static void count_passed(struct achan_lane *lane, size_t length)
+{
+	if (lane->writes.nr)
+		lane->passed += ACHAN_RECORD_SIZE(length);
+}
+
 /* Context: ring.lock held. Return: 0, or why nothing can be written. */
 static int may_put(const struct achan_lane *lane)
 {
@@ -387,9 +394,11 @@ static noinline ssize_t put_copied(struct achan_lane *lane,
 	*need = ACHAN_RECORD_SIZE(length);
 	raw_spin_lock_irqsave(&lane->ring.lock, flags);
 	ret = may_put(lane);
-	to = ret || lane->writes.nr ? NULL : place_short(lane, length, &record);
+	to = ret || !achan_lane_may_pass(lane) ?
+	     NULL : place_short(lane, length, &record);
 	if (to) {
 		memcpy(to, bytes, length);
+		count_passed(lane, length);
 		due = settle_short(lane, record, length, true);
 		ret = length;
 	} else if (!ret) {
@@ -437,9 +446,11 @@ ssize_t achan_put(struct achan_lane *lane, struct iov_iter *from, size_t total,
 		return ret;
 	}
 	*length = achan_chunk(lane, total, iov_iter_count(from), need);
-	if (*length && !lane->writes.nr)
+	if (*length && achan_lane_may_pass(lane))
 		record = achan_ring_reserve(ring, *length,
 					    achan_lane_time(lane));
+	if (record)
+		count_passed(lane, *length);
 	else
 		due = achan_lane_want_room(lane, *need);
 	raw_spin_unlock_irqrestore(&ring->lock, flags);

@@ -261,15 +261,15 @@ START_TEST(small_parked_write_does_not_overtake_a_large_one)
 }
 END_TEST
 
-static long write_last_record(void *argument)
+static long write_next_record(void *argument)
 {
 	unsigned char data[LENGTH];
 
-	fill_record(data, FULL + 1);
+	fill_record(data, FULL);
 	return vm_errno(write(*(int *)argument, data, LENGTH));
 }
 
-START_TEST(parked_write_goes_before_a_sleeping_writer)
+START_TEST(sleeping_writer_and_parked_write_go_in_their_order)
 {
 	int fd = open_full(both[_i], O_RDWR);
 	io_context_t context = aio_context(1);
@@ -278,15 +278,17 @@ START_TEST(parked_write_goes_before_a_sleeping_writer)
 	struct iocb request;
 	size_t i;
 
-	vm_spawn(&writer, write_last_record, &fd);
+	vm_spawn(&writer, write_next_record, &fd);
 	vm_wait_sleeping(writer.tid);
-	fill_record(data, FULL);
+	fill_record(data, FULL + 1);
 	aio_park_write(context, &request, fd, data, LENGTH);
 	read_record(fd, 0);
-	ck_assert_int_eq(aio_result(context, &request), LENGTH);
-	for (i = 1; i < FULL + 2; i++)
-		read_record(fd, i);
 	ck_assert_int_eq(vm_join(&writer), LENGTH);
+	ck_assert(aio_idle(context));
+	read_record(fd, 1);
+	ck_assert_int_eq(aio_result(context, &request), LENGTH);
+	for (i = 2; i < FULL + 2; i++)
+		read_record(fd, i);
 }
 END_TEST
 
@@ -586,7 +588,7 @@ static void add_order_cases(Suite *suite)
 		       room_for_many_parked_writes_at_once_is_used_in_order);
 	tcase_add_test(tcase, nonblocking_write_does_not_overtake_a_parked_one);
 	tcase_add_test(tcase, small_parked_write_does_not_overtake_a_large_one);
-	add_both(tcase, parked_write_goes_before_a_sleeping_writer);
+	add_both(tcase, sleeping_writer_and_parked_write_go_in_their_order);
 	tcase_add_test(tcase, two_large_stream_writes_are_not_mixed);
 }
 

@@ -2,6 +2,7 @@
 /* Blocking read() and write(): sleeping, waking, signals, death. */
 #include "vm.h"
 
+#include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
@@ -723,6 +724,151 @@ START_TEST(ping_pong_of_two_processes_never_stops)
 }
 END_TEST
 
+/*
+ * Writers of records of different sizes, and one reader that keeps up with none of
+ * them: each writer has to get its share, however large its records are.
+ */
+#define CROWD		9
+#define SHARE		20
+
+struct crowd {
+	enum vm_channel channel;
+	bool polls;
+	bool stop;
+	size_t lengths[CROWD];
+	unsigned int written[CROWD];
+};
+
+struct one_of_crowd {
+	struct crowd *crowd;
+	unsigned int number;
+	int fd;
+};
+
+static long write_in_crowd(void *argument)
+{
+	struct one_of_crowd *one = argument;
+	struct crowd *crowd = one->crowd;
+	static char data[60000];
+
+	while (!__atomic_load_n(&crowd->stop, __ATOMIC_RELAXED)) {
+		ssize_t ret = vm_errno(write(one->fd, data,
+					     crowd->lengths[one->number]));
+
+		if (ret == -EAGAIN) {
+			vm_poll_wait(one->fd, POLLOUT);
+			continue;
+		}
+		if (ret != (ssize_t)crowd->lengths[one->number])
+			return ret;
+		__atomic_add_fetch(&crowd->written[one->number], 1,
+				   __ATOMIC_RELAXED);
+	}
+	return 0;
+}
+
+static bool all_have_their_share(const struct crowd *crowd)
+{
+	for (int i = 0; i < CROWD; i++)
+		if (__atomic_load_n(&crowd->written[i], __ATOMIC_RELAXED) <
+		    SHARE)
+			return false;
+	return true;
+}
+
+static void read_for_crowd(struct crowd *crowd, int fd)
+{
+	int64_t limit = vm_now_ms() + vm_timeout_ms(2 * VM_HANG_MS);
+	static char got[65536];
+
+	while (!all_have_their_share(crowd)) {
+		ck_assert_int_gt(vm_errno(read(fd, got, sizeof(got))), 0);
+		if (vm_now_ms() > limit)
+			break;
+	}
+	__atomic_store_n(&crowd->stop, true, __ATOMIC_RELAXED);
+	for (int i = 0; i < CROWD; i++)
+		ck_assert_msg(crowd->written[i] >= SHARE,
+			      "writer %d of %zu bytes got %u records in", i,
+			      crowd->lengths[i], crowd->written[i]);
+}
+
+static void run_crowd(struct crowd *crowd)
+{
+	struct one_of_crowd ones[CROWD];
+	struct vm_thread threads[CROWD];
+	int fd = vm_open(crowd->channel, O_RDWR);
+
+	for (unsigned int i = 0; i < CROWD; i++) {
+		ones[i] = (struct one_of_crowd){ crowd, i, vm_reopen(fd,
+			O_WRONLY | (crowd->polls && i == CROWD - 2 ?
+				    O_NONBLOCK : 0)) };
+		vm_spawn(&threads[i], write_in_crowd, &ones[i]);
+	}
+	read_for_crowd(crowd, fd);
+	/* Who still waits for room gets it. */
+	vm_set_nonblock(fd, true);
+	for (int i = 0; i < CROWD; i++) {
+		while (pthread_tryjoin_np(threads[i].thread, NULL) == EBUSY)
+			vm_drain(fd);
+		ck_assert_int_eq(threads[i].result, 0);
+	}
+}
+
+/* Loop: whether the last but one writer polls instead of sleeping. */
+START_TEST(large_message_gets_its_turn_among_small_ones)
+{
+	struct crowd crowd = { .channel = VM_MESSAGE, .polls = _i };
+
+	for (int i = 0; i < CROWD; i++)
+		crowd.lengths[i] = i == CROWD - 1 ? 60000 : 100;
+	run_crowd(&crowd);
+}
+END_TEST
+
+START_TEST(atomic_write_gets_its_turn_among_single_bytes)
+{
+	struct crowd crowd = { .channel = VM_STREAM_SMALL, .polls = _i };
+
+	for (int i = 0; i < CROWD; i++)
+		crowd.lengths[i] = i == CROWD - 1 ? VM_ATOMIC : 1;
+	run_crowd(&crowd);
+}
+END_TEST
+
+/* A message of a writer that sleeps is in whole, or not at all. */
+START_TEST(killed_writer_among_others_puts_in_all_or_nothing)
+{
+	int fd = vm_open(VM_MESSAGE_SMALL, O_RDWR | O_NONBLOCK);
+	static char data[6000], got[6000];
+	struct vm_transfer transfer = { vm_reopen(fd, O_WRONLY), data, 6000 };
+	int rounds = vm_repeat(100);
+
+	vm_count_signal(SIGUSR1, 0);
+	for (int round = 0; round < rounds; round++) {
+		struct vm_thread writer;
+		long ret;
+
+		vm_fill_records(fd, 1000);
+		vm_spawn(&writer, vm_write_thread, &transfer);
+		vm_wait_sleeping(writer.tid);
+		ck_assert_uint_eq(vm_info(fd).parked_writes, 1);
+		if (round & 1)
+			vm_kill_thread(writer.tid, SIGUSR1);
+		while (vm_errno(read(fd, got, 1000)) == 1000)
+			;
+		if (!(round & 1))
+			pthread_kill(writer.thread, SIGUSR1);
+		ret = vm_join(&writer);
+		ck_assert(ret == 6000 || ret == -EINTR);
+		ck_assert_int_eq(vm_info(fd).bytes, ret == 6000 ? 6000 : 0);
+		ck_assert_uint_eq(vm_info(fd).parked_writes, 0);
+		if (ret == 6000)
+			vm_read(fd, got, 6000);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("blocking");
@@ -777,5 +923,13 @@ int main(void)
 		       wake_up_of_an_interrupted_reader_goes_to_the_next);
 	tcase_add_loop_test(tcase, ping_pong_of_two_processes_never_stops,
 			    0, 2);
+
+	tcase = vm_tcase(suite, "turn");
+	tcase_add_loop_test(tcase, large_message_gets_its_turn_among_small_ones,
+			    0, 2);
+	tcase_add_loop_test(tcase, atomic_write_gets_its_turn_among_single_bytes,
+			    0, 2);
+	tcase_add_test(tcase,
+		       killed_writer_among_others_puts_in_all_or_nothing);
 	return vm_main(suite);
 }
