@@ -206,6 +206,7 @@ modules_of	= $(if $(filter $(1),$(vm_tests)),$(2:%=$(build)/module-$(kernel)/%.k
 other_modules	= $(call modules_of,test_events,tests/vm/modules/achan_listener) \
 	$(call modules_of,test_provider test_storm test_lifetime,$(addprefix \
 		tests/vm/modules/,achan_probe achan_clock achan_adder)) \
+	$(call modules_of,test_teardown,tests/vm/modules/achan_delay) \
 	$(call modules_of,test_edu,drivers/achan-edu/achan-edu) \
 	$(call modules_of,test_irq,drivers/achan-irq/achan-irq)
 edu_in_guest	= $(build)/module-$(kernel)/drivers/achan-edu/achan-edu.ko=/lib/

@@ -38,6 +38,7 @@
 #include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/pid.h>
 #include <linux/poll.h>
 #include <linux/preempt.h>
 #include <linux/refcount.h>
@@ -335,24 +336,30 @@ static inline bool achan_is_fifo(const struct achan *channel)
  * @iter:   the whole of it
  * @mm:	    whose it is. Good until the request's ki_complete(): fs/aio.c keeps
  *	    an address space until all of its requests are complete.
+ * @owner:  the process that submitted the read, where a worker fills the buffer
  * @iov:    the segments, where @iter has some; ours
+ * @truncated: what lies behind the end of @iter cannot be filled
  * @nr:	    pinned pages; 0: a worker fills the buffer from within @mm
  * @pages:  what is pinned, in the order of @iter; whoever has the buffer has them
  */
 struct achan_buffer {
 	struct iov_iter iter;
 	struct mm_struct *mm;
+	struct pid *owner;
 	const void *iov;
+	bool truncated;
 	unsigned int nr;
 	struct bio_vec *pages;
 };
 
 /**
  * struct achan_mm - the address space that a worker works in at the moment
- * @mm: it, or NULL; holds a reference to its users
+ * @mm:   it, or NULL; holds a reference to its users
+ * @keys: the worker's own rights to protection keys
  */
 struct achan_mm {
 	struct mm_struct *mm;
+	u32 keys;
 };
 
 /*
@@ -452,6 +459,7 @@ unsigned int achan_lane_due_all(struct achan_lane *lane, bool committed);
 void achan_lane_do(struct achan_lane *lane, unsigned int due);
 void achan_lane_touch(struct achan_lane *lane);
 void achan_lane_count_missed(struct achan_lane *lane);
+u64 achan_lane_sequence(struct achan_lane *lane);
 struct achan_record *achan_lane_reserve(struct achan_lane *lane, u32 length);
 void achan_lane_finish(struct achan_lane *lane, struct achan_record *record,
 		       bool commit, unsigned int due);
@@ -500,6 +508,7 @@ unsigned int achan_buffer_pages(const struct iov_iter *to);
 int achan_buffer_init(struct achan_buffer *buffer, struct iov_iter *to,
 		      struct bio_vec *pages, unsigned int nr);
 void achan_buffer_free(struct achan_buffer *buffer);
+bool achan_buffer_has_owner(const struct achan_buffer *buffer);
 bool achan_buffer_unpin(struct achan_buffer *buffer, bool may_sleep);
 bool achan_mm_use(struct achan_mm *user, struct mm_struct *mm);
 void achan_mm_drop(struct achan_mm *user);

@@ -197,12 +197,11 @@ void achan_broadcast_join(struct achan_lane *lane, bool writes)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&home->ring.lock, flags);
-	achan_lane_count_missed(home);
-	reader->from = home->ring.sequence;
+	reader->from = achan_lane_sequence(home);
 	reader->rejected = home->ring.rejected;
 	reader->dropped = home->ring.dropped;
 	reader->overwritten = home->ring.overwritten;
-	lane->ring.sequence = home->ring.sequence;
+	lane->ring.sequence = reader->from;
 	lane->policy = home->policy;
 	lane->no_writer = home->no_writer;
 	raw_spin_unlock_irqrestore(&home->ring.lock, flags);
@@ -448,7 +447,7 @@ void achan_broadcast_flush(struct achan_lane *home)
 	u64 until;
 
 	raw_spin_lock_irqsave(&home->ring.lock, flags);
-	until = home->ring.sequence;
+	until = achan_lane_sequence(home);
 	raw_spin_unlock_irqrestore(&home->ring.lock, flags);
 	achan_lane_act(home, ACHAN_DUE_RUN);
 	wait_event_killable(home->claim_wait, delivered(home, until));

@@ -19,6 +19,7 @@
 
 #include "achan.h"
 #include "compat.h"
+#include "keys.h"
 
 /* As drivers/infiniband/core/umem.c; the charge goes with the pins. */
 static bool charge(struct mm_struct *mm, unsigned int nr)
@@ -103,6 +104,59 @@ static int pin(struct achan_buffer *buffer, unsigned int nr)
 	return ret ?: -EFAULT;
 }
 
+/*
+ * Context: mmap_lock held. Return: bytes from @address on that no protection key keeps
+ * from the calling thread, @bytes at the most. What is not mapped at all is found out
+ * when it is filled.
+ */
+static size_t bytes_allowed(unsigned long address, size_t bytes)
+{
+	unsigned long end = address + bytes;
+	struct vm_area_struct *vma;
+
+	for (vma = find_vma(current->mm, address); vma && vma->vm_start < end;
+	     vma = find_vma(current->mm, vma->vm_end))
+		if (!achan_key_allows(vma))
+			return max(vma->vm_start, address) - address;
+	return bytes;
+}
+
+/* Return: bytes of the buffer before the first that a key keeps from the caller. */
+static size_t count_allowed(const struct achan_buffer *buffer)
+{
+	size_t bytes, allowed, total = 0;
+	struct iov_iter iter = buffer->iter;
+
+	mmap_read_lock(buffer->mm);
+	while (iov_iter_count(&iter)) {
+		bytes = min(iter_iov_len(&iter), iov_iter_count(&iter));
+		allowed = bytes_allowed((unsigned long)iter_iov_addr(&iter),
+					bytes);
+		total += allowed;
+		if (allowed < bytes)
+			break;
+		iov_iter_advance(&iter, bytes);
+	}
+	mmap_read_unlock(buffer->mm);
+	return total;
+}
+
+/*
+ * A buffer that is to be filled later by a worker, which has all keys: it ends where
+ * the caller's keys end. Return: 0, or -EFAULT if that is its beginning.
+ */
+static int apply_keys(struct achan_buffer *buffer)
+{
+	size_t allowed;
+
+	if (!IS_ENABLED(CONFIG_ARCH_HAS_PKEYS))
+		return 0;
+	allowed = count_allowed(buffer);
+	buffer->truncated = allowed < iov_iter_count(&buffer->iter);
+	iov_iter_truncate(&buffer->iter, allowed);
+	return allowed ? 0 : -EFAULT;
+}
+
 /**
  * achan_buffer_pages() - how many pages of a read's buffer are to be pinned
  * @to: the buffer, in the memory of the calling process
@@ -123,8 +177,8 @@ unsigned int achan_buffer_pages(const struct iov_iter *to)
  * @pages:  room for what is pinned, as long as @buffer is there
  * @nr:	    for how much: what achan_buffer_pages() said
  *
- * Context: may sleep. Return: 0 or -ENOMEM. Whether the buffer was pinned,
- * @buffer->nr tells.
+ * Context: may sleep. Return: 0; -ENOMEM; -EFAULT if the caller has not the key to any
+ * of it. Whether the buffer was pinned, @buffer->nr tells.
  */
 int achan_buffer_init(struct achan_buffer *buffer, struct iov_iter *to,
 		      struct bio_vec *pages, unsigned int nr)
@@ -134,11 +188,43 @@ int achan_buffer_init(struct achan_buffer *buffer, struct iov_iter *to,
 	buffer->nr = 0;
 	buffer->pages = pages;
 	buffer->mm = current->mm;
-	if (!pin(buffer, nr) || iter_is_ubuf(to))
+	buffer->truncated = false;
+	buffer->owner = NULL;
+	if (!pin(buffer, nr))
 		return 0;
-	/* The caller's array of segments is gone when the call returns. */
-	buffer->iov = dup_iter(&buffer->iter, to, GFP_KERNEL_ACCOUNT);
-	return buffer->iov ? 0 : -ENOMEM;
+	buffer->owner = get_pid(task_tgid(current));
+	if (!iter_is_ubuf(to)) {
+		/* The caller's array of segments is gone when the call returns. */
+		buffer->iov = dup_iter(&buffer->iter, to, GFP_KERNEL_ACCOUNT);
+		if (!buffer->iov)
+			return -ENOMEM;
+	}
+	return apply_keys(buffer);
+}
+
+/**
+ * achan_buffer_has_owner() - is the process still there that submitted the read?
+ * @buffer: the buffer, which a worker fills
+ *
+ * Others may hold references to the users of the address space for a while, this
+ * module's workers among them, so their number does not tell. Any thread of the
+ * process that has the address space does: not one that is past exit_mm(), or past
+ * exec().
+ *
+ * Context: any. Return: whether there is such a thread.
+ */
+bool achan_buffer_has_owner(const struct achan_buffer *buffer)
+{
+	struct task_struct *leader, *thread;
+	bool found = false;
+
+	rcu_read_lock();
+	leader = pid_task(buffer->owner, PIDTYPE_TGID);
+	if (leader)
+		for_each_thread(leader, thread)
+			found |= READ_ONCE(thread->mm) == buffer->mm;
+	rcu_read_unlock();
+	return found;
 }
 
 /**
@@ -178,6 +264,7 @@ bool achan_buffer_unpin(struct achan_buffer *buffer, bool may_sleep)
  */
 void achan_buffer_free(struct achan_buffer *buffer)
 {
+	put_pid(buffer->owner);
 	kfree(buffer->iov);
 }
 
@@ -192,6 +279,7 @@ void achan_mm_drop(struct achan_mm *user)
 {
 	if (!user->mm)
 		return;
+	achan_keys_drop(user->keys);
 	kthread_unuse_mm(user->mm);
 	mmput_async(user->mm);
 	user->mm = NULL;
@@ -212,6 +300,7 @@ bool achan_mm_use(struct achan_mm *user, struct mm_struct *mm)
 	if (!mmget_not_zero(mm))
 		return false;
 	kthread_use_mm(mm);
+	user->keys = achan_keys_take();
 	user->mm = mm;
 	return true;
 }

@@ -495,9 +495,8 @@ static void get_info(const struct achan_file *file, struct achan_info *info)
 	strscpy(info->name, channel->name, sizeof(info->name));
 
 	raw_spin_lock_irqsave(&rx->ring.lock, flags);
-	achan_lane_count_missed(rx);
 	info->bytes = rx->ring.bytes;
-	info->sequence = rx->ring.sequence;
+	info->sequence = achan_lane_sequence(rx);
 	info->discarded = rx->ring.discarded;
 	info->parked_reads = rx->reads.nr;
 	info->pinned_reads = rx->pinned_reads;

@@ -354,6 +354,20 @@ void achan_lane_count_missed(struct achan_lane *lane)
 		count_lost(lane, atomic_xchg(&lane->missed, 0));
 }
 
+/**
+ * achan_lane_sequence() - the number of the next record
+ * @lane: the lane
+ *
+ * What was lost without the lock is counted first, and has spent its numbers.
+ *
+ * Context: ring.lock held.
+ */
+u64 achan_lane_sequence(struct achan_lane *lane)
+{
+	achan_lane_count_missed(lane);
+	return lane->ring.sequence;
+}
+
 /* Context: ring.lock held. Room for a record whose producer cannot wait. */
 static struct achan_record *reserve_or_lose(struct achan_lane *lane, u32 length,
 					    const u64 *given, unsigned int *due)

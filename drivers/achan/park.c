@@ -49,6 +49,7 @@
 #include <linux/slab.h>
 
 #include "achan.h"
+#include "keys.h"
 #include "lane.h"
 #include "trace.h"
 
@@ -104,7 +105,6 @@ enum achan_request_state {
  * @write:	direction; tells which of the following hold
  * @framed:	the read is one of frames
  * @faults:	times that the buffer was not present
- * @truncated:	what lies behind the end of the buffer cannot be made present
  * @want:	bytes of the buffer that the record at hand takes
  * @buffer:	where to
  * @fault_work: makes the buffer present
@@ -131,7 +131,6 @@ struct achan_request {
 	union {
 		struct {
 			bool framed;
-			bool truncated;
 			unsigned int faults;
 			size_t want;
 			struct achan_buffer buffer;
@@ -870,7 +869,7 @@ static bool fill_reads(struct achan_lane *lane, struct achan_runner *runner)
 			start_fault(request);
 			break;
 		}
-		if (ret == -EMSGSIZE && request->truncated)
+		if (ret == -EMSGSIZE && request->buffer.truncated)
 			ret = -EFAULT;
 		filled = true;
 		request_done(request, ret);
@@ -966,9 +965,12 @@ void achan_park_work(struct work_struct *work)
 static size_t fault_in(struct mm_struct *mm, struct iov_iter *iter, size_t want)
 {
 	size_t left;
+	u32 keys;
 
 	kthread_use_mm(mm);
+	keys = achan_keys_take();
 	left = fault_in_iov_iter_writeable(iter, want);
+	achan_keys_drop(keys);
 	kthread_unuse_mm(mm);
 	return left;
 }
@@ -977,14 +979,15 @@ static size_t fault_in(struct mm_struct *mm, struct iov_iter *iter, size_t want)
  * Context: ring.lock held; the request is FAULTING, @present bytes of what it
  * wants are there. A process that has ended meanwhile may have ended the fault
  * by that, when it closed its userfaultfd: exit_aio() has to wait for the last
- * reference to the address space, which is this worker's, and the record is not
- * for one who cannot see it any more. Return: whether the request is DONE.
+ * reference to the address space, which may be this worker's, and the record is not
+ * for a process that cannot see it any more. Return: whether the request is DONE.
  */
-static bool fault_done(struct achan_request *request, size_t present)
+static bool fault_done(struct achan_request *request, size_t present,
+		       bool has_owner)
 {
 	struct achan_buffer *buffer = &request->buffer;
 
-	if (atomic_read(&buffer->mm->mm_users) == 1) {
+	if (!has_owner) {
 		request_done(request, -ECANCELED);
 		return true;
 	}
@@ -995,7 +998,7 @@ static bool fault_done(struct achan_request *request, size_t present)
 	request->state = ACHAN_REQUEST_QUEUED;
 	/* What lies before the bad address is good. */
 	if (present < request->want) {
-		request->truncated = true;
+		request->buffer.truncated = true;
 		iov_iter_truncate(&buffer->iter, present);
 	}
 	return false;
@@ -1008,15 +1011,16 @@ static void fault_work(struct work_struct *work)
 	struct achan_lane *lane = request->lane;
 	struct mm_struct *mm = request->buffer.mm;
 	size_t left, want = request->want;
-	bool complete = false;
+	bool complete = false, has_owner;
 	unsigned int due;
 	unsigned long flags;
 
 	left = fault_in(mm, &request->buffer.iter, want);
+	has_owner = achan_buffer_has_owner(&request->buffer);
 
 	raw_spin_lock_irqsave(&lane->ring.lock, flags);
 	if (request->state == ACHAN_REQUEST_FAULTING)
-		complete = fault_done(request, want - left);
+		complete = fault_done(request, want - left, has_owner);
 	due = achan_lane_due(lane, true);
 	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);
 

@@ -48,11 +48,10 @@ static void add_in(struct achan_lane *lane, struct achan_stats *stats)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&lane->ring.lock, flags);
-	achan_lane_count_missed(lane);
+	stats->sequence = achan_lane_sequence(lane);
 	stats->records_in += lane->ring.records_in;
 	stats->bytes_in += lane->ring.bytes_in;
 	stats->discarded += lane->ring.discarded;
-	stats->sequence = lane->ring.sequence;
 	stats->parked_writes += lane->writes.nr;
 	add_parked(&lane->writes, stats);
 	raw_spin_unlock_irqrestore(&lane->ring.lock, flags);

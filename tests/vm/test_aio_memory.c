@@ -17,6 +17,9 @@
 #define HUGE_BYTES	(2U << 20)
 
 static const enum vm_channel both[] = { VM_STREAM, VM_MESSAGE };
+static const enum vm_channel both_small[] = {
+	VM_STREAM_SMALL, VM_MESSAGE_SMALL
+};
 
 /* Cases loop over both modes and both paths. */
 #define VARIANTS	4
@@ -849,23 +852,26 @@ END_TEST
 
 /* Handed from the child, that is going to be killed, to its parent. */
 struct victim {
-	int fd;
+	int fds[2];
+	int count;
 	int ready[2];
 };
 
 static int get_stuck(void *argument)
 {
-	io_context_t context = aio_context(1);
+	io_context_t context = aio_context(2);
 	struct victim *victim = argument;
-	struct iocb request;
-	struct page_fault fault;
+	struct iocb requests[2];
+	struct page_fault faults[2];
 
-	if (!page_fault_prepare(&fault, AIO_WORKER_BYTES))
-		return errno == ENOSYS || errno == EPERM ? 77 : 2;
-	aio_park_read(context, &request, victim->fd, fault.memory,
-		      fault.length);
-	vm_write(victim->fd, "1", 1);
-	page_fault_wait(&fault);
+	for (int i = 0; i < victim->count; i++) {
+		if (!page_fault_prepare(&faults[i], AIO_WORKER_BYTES))
+			return errno == ENOSYS || errno == EPERM ? 77 : 2;
+		aio_park_read(context, &requests[i], victim->fds[i],
+			      faults[i].memory, faults[i].length);
+		vm_write(victim->fds[i], "1", 1);
+		page_fault_wait(&faults[i]);
+	}
 	vm_write(victim->ready[1], "r", 1);
 	pause();
 	return 3;
@@ -873,12 +879,18 @@ static int get_stuck(void *argument)
 
 /*
  * The end of the process closed its userfaultfd and so ended the page fault:
- * the read went on, and took the record into memory that nobody sees any more.
+ * the read went on, and took the record into memory that nobody sees any more. So it
+ * did with two reads in faults: each took the other one's reference to the address
+ * space for the process.
  */
-START_TEST(process_killed_with_a_read_in_a_page_fault_ends_at_once)
+START_TEST(process_killed_with_reads_in_page_faults_ends_at_once)
 {
 	struct victim victim = {
-		.fd = vm_open(both[_i], O_RDWR | O_NONBLOCK),
+		.fds = {
+			vm_open(both[_i % 2], O_RDWR | O_NONBLOCK),
+			vm_open(both_small[_i % 2], O_RDWR | O_NONBLOCK),
+		},
+		.count = 1 + _i / 2,
 	};
 	int64_t start;
 	int status;
@@ -899,10 +911,12 @@ START_TEST(process_killed_with_a_read_in_a_page_fault_ends_at_once)
 	status = vm_wait(pid);
 	aio_assert_quick(start, "the end of the killed process");
 	ck_assert(WIFSIGNALED(status));
-	aio_wait_unparked(victim.fd);
-	ck_assert_int_eq(vm_poll_wait(victim.fd, POLLIN), POLLIN);
-	vm_read(victim.fd, &byte, 1);
-	ck_assert_int_eq(byte, '1');
+	for (int i = 0; i < victim.count; i++) {
+		aio_wait_unparked(victim.fds[i]);
+		ck_assert_int_eq(vm_poll_wait(victim.fds[i], POLLIN), POLLIN);
+		vm_read(victim.fds[i], &byte, 1);
+		ck_assert_int_eq(byte, '1');
+	}
 }
 END_TEST
 
@@ -1052,8 +1066,9 @@ static void add_fault_cases(Suite *suite)
 	tcase_add_test(tcase, worker_read_stuck_in_a_page_fault_keeps_its_place_until_cancelled);
 	add_both(tcase, reads_into_untouched_memory_are_served_in_order);
 	add_both(tcase, io_destroy_does_not_wait_for_a_page_fault);
-	add_both(tcase,
-		 process_killed_with_a_read_in_a_page_fault_ends_at_once);
+	tcase_add_loop_test(tcase,
+			    process_killed_with_reads_in_page_faults_ends_at_once,
+			    0, 4);
 	add_both(tcase, plain_read_in_a_page_fault_holds_no_record);
 	add_both(tcase, plain_write_in_a_page_fault_holds_no_reservation);
 }

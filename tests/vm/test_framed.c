@@ -277,6 +277,33 @@ START_TEST(rest_of_a_record_is_marked_continued)
 }
 END_TEST
 
+/*
+ * The rest of a record that needs no padding ends with the last of many segments: what
+ * lies behind the array of segments is not looked at. KASAN says if it is.
+ */
+START_TEST(rest_of_a_record_ends_with_the_last_segment)
+{
+	int fd = vm_open(VM_STREAM, O_RDWR | O_NONBLOCK);
+	size_t length = _i ? 1024 : 128, total = HEADER + length, each, at = 0;
+	struct iovec segments[32];
+	unsigned char got[2048];
+
+	write_pattern(fd, length + 8, 0);
+	vm_read(fd, got, 8);
+	vm_set_flags(fd, ACHAN_OPEN_FRAMED);
+	each = total / VM_ARRAY_SIZE(segments) / 8 * 8;
+	for (size_t i = 0; i < VM_ARRAY_SIZE(segments); i++) {
+		segments[i].iov_base = got + at;
+		segments[i].iov_len = i + 1 < VM_ARRAY_SIZE(segments) ?
+				      each : total - at;
+		at += segments[i].iov_len;
+	}
+	ck_assert_int_eq(vm_errno(readv(fd, segments,
+					VM_ARRAY_SIZE(segments))), total);
+	check_frame(got, length, 8);
+}
+END_TEST
+
 /* A record fully taken unframed leaves no empty frame behind. */
 START_TEST(record_taken_whole_leaves_no_frame)
 {
@@ -501,6 +528,8 @@ int main(void)
 	tcase_add_test(tcase,
 		       large_stream_write_comes_as_records_in_order);
 	tcase_add_test(tcase, rest_of_a_record_is_marked_continued);
+	tcase_add_loop_test(tcase, rest_of_a_record_ends_with_the_last_segment,
+			    0, 2);
 	add_for_both(tcase, record_taken_whole_leaves_no_frame);
 	add_for_small(tcase, sequence_has_no_gap_after_many_wraps);
 	tcase_add_test(tcase, sequence_and_time_grow_with_many_writers);
