@@ -425,6 +425,13 @@ void achan_control_exit(void);
 /* chardev.c */
 extern const struct file_operations achan_fops;
 
+/* splice.c */
+ssize_t achan_splice_read(struct file *in, loff_t *ppos,
+			  struct pipe_inode_info *pipe, size_t len,
+			  unsigned int flags);
+ssize_t achan_splice_write(struct pipe_inode_info *pipe, struct file *out,
+			   loff_t *ppos, size_t len, unsigned int flags);
+
 /* sysfs.c */
 extern const struct attribute_group *achan_groups[];
 void achan_show_fdinfo(struct seq_file *m, struct file *filp);

@@ -16,10 +16,8 @@
 #include <linux/fs.h>
 #include <linux/limits.h>
 #include <linux/module.h>
-#include <linux/pipe_fs_i.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include <linux/splice.h>
 #include <linux/uaccess.h>
 #include <asm/ioctls.h>
 
@@ -430,34 +428,6 @@ static __poll_t achan_poll(struct file *filp, poll_table *wait)
 	    (wanted & (EPOLLOUT | EPOLLWRNORM)) && writable(file))
 		events |= EPOLLOUT | EPOLLWRNORM;
 	return events;
-}
-
-/*
- * The helpers call read_iter() and write_iter() without a word about
- * SPLICE_F_NONBLOCK, with the pipe locked. Between this look and theirs
- * another reader can take the record, and they wait, as they do on a socket.
- */
-static ssize_t achan_splice_read(struct file *in, loff_t *ppos,
-				 struct pipe_inode_info *pipe, size_t len,
-				 unsigned int flags)
-{
-	struct achan_file *file = in->private_data;
-
-	if ((flags & SPLICE_F_NONBLOCK) && !achan_lane_readable(file->rx))
-		return -EAGAIN;
-	return copy_splice_read(in, ppos, pipe, len, flags);
-}
-
-static ssize_t achan_splice_write(struct pipe_inode_info *pipe,
-				  struct file *out, loff_t *ppos, size_t len,
-				  unsigned int flags)
-{
-	struct achan_file *file = out->private_data;
-
-	if ((flags & SPLICE_F_NONBLOCK) &&
-	    !achan_lane_room(file->tx, write_need(file)))
-		return -EAGAIN;
-	return iter_file_splice_write(pipe, out, ppos, len, flags);
 }
 
 /* Bytes that a read gets: of the next message, or of the whole stream. */

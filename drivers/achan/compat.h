@@ -9,20 +9,11 @@
 
 #include <linux/export.h>
 #include <linux/hrtimer.h>
-#include <linux/splice.h>
 #include <linux/uio.h>
 #include <linux/version.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
 #error "achan needs Linux 6.1 or newer"
-#endif
-
-/*
- * 6.5 split generic_file_splice_read(). The older function hands read_iter()
- * an ITER_PIPE, which takes less than its count when the pipe fills up.
- */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
-#define copy_splice_read	generic_file_splice_read
 #endif
 
 /*
