@@ -8,12 +8,23 @@
 #define _ACHAN_COMPAT_H
 
 #include <linux/export.h>
+#include <linux/fsnotify.h>
 #include <linux/hrtimer.h>
 #include <linux/uio.h>
 #include <linux/version.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
 #error "achan needs Linux 6.1 or newer"
+#endif
+
+/*
+ * 6.4 made splice() tell those who watch the file that is written. Before, that was
+ * left to splice_write().
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+#define achan_splice_modified(out)	fsnotify_modify(out)
+#else
+#define achan_splice_modified(out)	do { } while (0)
 #endif
 
 /*

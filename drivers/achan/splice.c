@@ -460,5 +460,7 @@ ssize_t achan_splice_write(struct pipe_inode_info *pipe, struct file *out,
 	pipe_lock(pipe);
 	ret = move_into(out, pipe, len, flags);
 	pipe_unlock(pipe);
+	if (ret > 0)
+		achan_splice_modified(out);
 	return ret;
 }
