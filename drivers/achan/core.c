@@ -305,15 +305,64 @@ static int unit_number(struct achan_unit *unit)
 	return minor;
 }
 
-static int channel_add(struct achan *channel, const char *name)
+/* Return: 0 or -ENOMEM. */
+static int channel_name(struct achan *channel, const char *name)
 {
 	int ret = dev_set_name(&channel->dev, "achan%u", achan_minor(channel));
 
-	if (ret)
-		return ret;
-	strscpy(channel->name, *name ? name : dev_name(&channel->dev),
-		sizeof(channel->name));
-	return cdev_device_add(&channel->cdev, &channel->dev);
+	if (!ret)
+		strscpy(channel->name, *name ? name : dev_name(&channel->dev),
+			sizeof(channel->name));
+	return ret;
+}
+
+/* Each shows the other one's name from the moment it can be seen. */
+static int unit_name(struct achan_unit *unit, const char *const names[])
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < unit->nr; i++)
+		ret = channel_name(&unit->channels[i], names[i]);
+	return ret;
+}
+
+/* Return: 0; or an error, and none is there. */
+static int unit_add(struct achan_unit *unit)
+{
+	struct achan *channel;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < unit->nr; i++) {
+		channel = &unit->channels[i];
+		/* Told by unit_announce(). */
+		dev_set_uevent_suppress(&channel->dev, 1);
+		ret = cdev_device_add(&channel->cdev, &channel->dev);
+		if (ret)
+			break;
+	}
+	if (i == unit->nr)
+		return 0;
+	while (i--)
+		cdev_device_del(&unit->channels[i].cdev,
+				&unit->channels[i].dev);
+	return ret;
+}
+
+/* Whoever is told of one of a pair finds the other one. */
+static void unit_announce(struct achan_unit *unit)
+{
+	unsigned int i;
+
+	for (i = 0; i < unit->nr; i++) {
+		struct device *dev = &unit->channels[i].dev;
+
+		dev_set_uevent_suppress(dev, 0);
+		kobject_uevent(&dev->kobj, KOBJ_ADD);
+	}
+	for (i = 0; i < unit->nr; i++)
+		achan_event(&unit->channels[i], ACHAN_EVENT_CREATED);
 }
 
 /**
@@ -330,7 +379,7 @@ achan_unit_create(const struct achan_config *config, const char *const names[],
 		  const struct achan_description *description)
 {
 	struct achan_unit *unit = unit_alloc(config, description);
-	unsigned int i, added;
+	unsigned int i;
 	int ret;
 
 	if (!unit)
@@ -345,20 +394,13 @@ achan_unit_create(const struct achan_config *config, const char *const names[],
 	unit_connect(unit);
 	/* Nobody opens one before its event. */
 	mutex_lock(&unit->ends);
-	for (added = 0; added < unit->nr; added++) {
-		ret = channel_add(&unit->channels[added], names[added]);
-		if (ret)
-			break;
-	}
-	for (i = 0; !ret && i < unit->nr; i++)
-		achan_event(&unit->channels[i], ACHAN_EVENT_CREATED);
+	ret = unit_name(unit, names) ?: unit_add(unit);
+	if (!ret)
+		unit_announce(unit);
 	unit->removed = ret;
 	mutex_unlock(&unit->ends);
 	if (!ret)
 		return unit;
-	for (i = 0; i < added; i++)
-		cdev_device_del(&unit->channels[i].cdev,
-				&unit->channels[i].dev);
 	for (i = 0; i < unit->nr; i++)
 		put_device(&unit->channels[i].dev);
 	return ERR_PTR(ret);

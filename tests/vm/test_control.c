@@ -2,6 +2,7 @@
 /* /dev/achan-control: the handshake, making, changing, listing and removing. */
 #include "control.h"
 
+#include <dirent.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
@@ -385,6 +386,73 @@ START_TEST(list_has_each_channel_once_by_number)
 }
 END_TEST
 
+struct watch {
+	int enough;
+	int seen;
+};
+
+/* A node that has gone meanwhile has no peer. */
+static void read_peer(const char *node, char *peer, size_t size)
+{
+	char path[300];
+	ssize_t got;
+	int fd;
+
+	*peer = 0;
+	snprintf(path, sizeof(path), "/sys/class/achan/%s/peer", node);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	got = read(fd, peer, size - 1);
+	peer[got > 0 ? got : 0] = 0;
+	close(fd);
+}
+
+/* Whatever can be seen in sysfs, again and again. */
+static long look_at_peers(void *argument)
+{
+	struct watch *watch = argument;
+	struct dirent *entry;
+	char peer[64];
+	DIR *dir;
+
+	while (!__atomic_load_n(&watch->enough, __ATOMIC_ACQUIRE)) {
+		dir = opendir("/sys/class/achan");
+		ck_assert_ptr_nonnull(dir);
+		while ((entry = readdir(dir))) {
+			if (strncmp(entry->d_name, "achan", 5))
+				continue;
+			read_peer(entry->d_name, peer, sizeof(peer));
+			if (strlen(peer) < 2)
+				continue;
+			ck_assert_msg(!strncmp(peer, "achan", 5),
+				      "the peer of %s is %s", entry->d_name, peer);
+			watch->seen++;
+		}
+		closedir(dir);
+	}
+	return 0;
+}
+
+START_TEST(one_of_a_pair_has_a_peer_from_the_beginning)
+{
+	struct watch watch = { 0 };
+	int rounds = vm_repeat(300);
+	struct vm_thread thread;
+
+	vm_spawn(&thread, look_at_peers, &watch);
+	for (int i = 0; i < rounds; i++) {
+		struct achan_create pair = control_pair("made");
+
+		control_make(&pair);
+		ck_assert_int_eq(control_remove("made"), 0);
+	}
+	__atomic_store_n(&watch.enough, 1, __ATOMIC_RELEASE);
+	ck_assert_int_eq(vm_join(&thread), 0);
+	ck_assert_int_gt(watch.seen, 0);
+}
+END_TEST
+
 START_TEST(set_changes_what_the_mask_says)
 {
 	struct achan_create create = control_loop("set");
@@ -631,6 +699,7 @@ int main(void)
 
 	tcase = control_tcase(suite, "list");
 	tcase_add_test(tcase, list_has_each_channel_once_by_number);
+	tcase_add_test(tcase, one_of_a_pair_has_a_peer_from_the_beginning);
 
 	tcase = control_tcase(suite, "set");
 	tcase_add_test(tcase, set_changes_what_the_mask_says);
