@@ -405,8 +405,13 @@ int achan_channel_set(struct achan *channel, u32 mask,
 		      const struct achan_config *config);
 void achan_unit_remove(struct achan_unit *unit);
 
+/* Numbers that nodes can have: all minors. */
+#define ACHAN_NUMBERS		(MINORMASK + 1)
+
 /* registry.c */
 extern struct mutex achan_registry_lock;
+int achan_registry_alloc(void);
+void achan_registry_free(u32 minor);
 struct achan_unit *
 achan_registry_create(const struct achan_config *config,
 		      const char *const names[], u32 minors[],

@@ -10,7 +10,6 @@
  * its text goes.
  */
 #include <linux/cred.h>
-#include <linux/idr.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -23,14 +22,10 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
-/* Minors, and so channels that can exist at a time. */
-#define ACHAN_MINORS	4096
-
 struct workqueue_struct *achan_workqueue;
 struct workqueue_struct *achan_fault_workqueue;
 
 static dev_t achan_devt;
-static DEFINE_IDA(achan_minors);
 static atomic_t achan_live = ATOMIC_INIT(0);
 static DECLARE_WAIT_QUEUE_HEAD(achan_live_wait);
 
@@ -62,7 +57,7 @@ static void unit_free_work(struct work_struct *work)
 	unsigned int i;
 
 	for (i = 0; i < unit->nr; i++)
-		ida_free(&achan_minors, achan_minor(&unit->channels[i]));
+		achan_registry_free(achan_minor(&unit->channels[i]));
 	unit_free(unit);
 	if (atomic_dec_and_test(&achan_live))
 		wake_up(&achan_live_wait);
@@ -292,8 +287,7 @@ static int unit_number(struct achan_unit *unit)
 	int minor;
 
 	for (i = 0; i < unit->nr; i++) {
-		minor = ida_alloc_max(&achan_minors, ACHAN_MINORS - 1,
-				      GFP_KERNEL);
+		minor = achan_registry_alloc();
 		if (minor < 0)
 			break;
 		unit->channels[i].dev.devt = MKDEV(MAJOR(achan_devt), minor);
@@ -301,7 +295,7 @@ static int unit_number(struct achan_unit *unit)
 	if (i == unit->nr)
 		return 0;
 	while (i--)
-		ida_free(&achan_minors, achan_minor(&unit->channels[i]));
+		achan_registry_free(achan_minor(&unit->channels[i]));
 	return minor;
 }
 
@@ -371,8 +365,8 @@ static void unit_announce(struct achan_unit *unit)
  * @names:	 a name for each, or empty
  * @description: of a provider's channel, else NULL
  *
- * Context: may sleep. Return: the unit, to be given to achan_unit_remove();
- * ERR_PTR(-ENOSPC) if there are too many; ERR_PTR(-ENOMEM).
+ * Context: achan_registry_lock held. Return: the unit, to be given to
+ * achan_unit_remove(); ERR_PTR(-ENOSPC) if there are too many; ERR_PTR(-ENOMEM).
  */
 struct achan_unit *
 achan_unit_create(const struct achan_config *config, const char *const names[],
@@ -599,7 +593,7 @@ static int __init achan_init(void)
 	ret = class_register(&achan_class);
 	if (ret)
 		goto err_class;
-	ret = alloc_chrdev_region(&achan_devt, 0, ACHAN_MINORS, "achan");
+	ret = alloc_chrdev_region(&achan_devt, 0, ACHAN_NUMBERS, "achan");
 	if (ret)
 		goto err_region;
 	ret = achan_loop_init();
@@ -613,7 +607,7 @@ static int __init achan_init(void)
 err_control:
 	achan_registry_clear();
 err_loop:
-	unregister_chrdev_region(achan_devt, ACHAN_MINORS);
+	unregister_chrdev_region(achan_devt, ACHAN_NUMBERS);
 err_region:
 	class_unregister(&achan_class);
 err_class:
@@ -630,7 +624,7 @@ static void __exit achan_exit(void)
 {
 	achan_control_exit();
 	achan_registry_clear();
-	unregister_chrdev_region(achan_devt, ACHAN_MINORS);
+	unregister_chrdev_region(achan_devt, ACHAN_NUMBERS);
 	class_unregister(&achan_class);
 	achan_drain();
 	achan_events_exit();

@@ -2,14 +2,37 @@
 /*
  * achan: the channels that there are, by name and by number.
  */
+#include <linux/atomic.h>
 #include <linux/ctype.h>
+#include <linux/xarray.h>
 
 #include "achan.h"
+
+/* Channels that can exist at a time; those that are removed and still open count. */
+#define ACHAN_CHANNELS_MAX	4096
 
 /* The list, and that a channel found in it stays. */
 DEFINE_MUTEX(achan_registry_lock);
 static LIST_HEAD(registry);
 static unsigned int generation = 1;
+
+/*
+ * The numbers that are taken, and the one to be tried next. A node can outlive its
+ * channel, where neither devtmpfs nor udev sees it: in a container's /dev, as a bind
+ * mount, made by mknod. It has the permissions of the channel that is gone, and would
+ * open the next one with that number. So a number that is free again is the last one
+ * to be given again, and there are as many as a device number has room for: such a node
+ * leads nowhere (-ENXIO) until a million of channels have been made.
+ *
+ * There is no second guard, since nothing that open() sees tells such a node from a
+ * good one. The permissions asked for at creation are not those of the real node once
+ * root has changed these, as udev's rule does. The age of the inode tells nothing
+ * either: a node of a static /dev is older than its channel too, and its owner can make
+ * any node younger by chmod.
+ */
+static DEFINE_XARRAY_ALLOC(numbers);
+static u32 next_number;
+static atomic_t nr_numbers = ATOMIC_INIT(0);
 
 /* Names go into sysfs, messages, and links in /dev/achan/by-name. */
 static bool name_good(const char *name)
@@ -28,6 +51,44 @@ static bool name_good(const char *name)
 	if (strncmp(name, "achan", 5) || !name[5])
 		return true;
 	return strspn(name + 5, "0123456789") != length - 5;
+}
+
+/**
+ * achan_registry_alloc() - give a channel its number
+ *
+ * Context: achan_registry_lock held; may sleep. Return: the number, to be given back by
+ * achan_registry_free(); -ENOSPC if there are too many channels; -ENOMEM.
+ */
+int achan_registry_alloc(void)
+{
+	u32 minor;
+	int ret;
+
+	if (atomic_inc_return(&nr_numbers) > ACHAN_CHANNELS_MAX) {
+		ret = -ENOSPC;
+		goto err;
+	}
+	ret = xa_alloc_cyclic(&numbers, &minor, NULL,
+			      XA_LIMIT(0, ACHAN_NUMBERS - 1), &next_number,
+			      GFP_KERNEL);
+	if (ret < 0)
+		goto err;
+	return minor;
+err:
+	atomic_dec(&nr_numbers);
+	return ret;
+}
+
+/**
+ * achan_registry_free() - give a number back
+ * @minor: the number; nobody has the channel open any more
+ *
+ * Context: may sleep.
+ */
+void achan_registry_free(u32 minor)
+{
+	xa_erase(&numbers, minor);
+	atomic_dec(&nr_numbers);
 }
 
 /* Context: achan_registry_lock held. */
@@ -122,7 +183,8 @@ void achan_registry_take(struct achan_unit *unit)
  * @name:  its name, or empty
  * @minor: its number, where @name is empty
  *
- * The name is free again at once, the number when nobody has it open.
+ * The name is free again at once, the number when nobody has the channel open and all
+ * others have been given.
  *
  * Context: may sleep. Return: 0; -ENOENT; -EPERM for a provider's, which is its own
  * to remove.

@@ -4,7 +4,9 @@
 
 #include <dirent.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #define MANY	1000
 
@@ -361,6 +363,77 @@ START_TEST(name_is_free_as_soon_as_it_is_removed)
 }
 END_TEST
 
+#define KEPT	"/tmp/kept"
+
+/* A node that stays when the channel goes: one of somebody's own, or a bind mount. */
+static void keep_node(uint32_t minor, bool bind)
+{
+	struct stat status;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/dev/achan%u", minor);
+	ck_assert_int_eq(vm_errno(stat(path, &status)), 0);
+	if (bind) {
+		close(open(KEPT, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+		ck_assert_int_eq(vm_errno(mount(path, KEPT, NULL, MS_BIND, NULL)),
+				 0);
+	} else {
+		ck_assert_int_eq(vm_errno(mknod(KEPT, S_IFCHR | 0666,
+						status.st_rdev)), 0);
+	}
+}
+
+static void drop_node(void)
+{
+	umount2(KEPT, MNT_DETACH);
+	unlink(KEPT);
+}
+
+/* @_i: a node of one's own, a bind mount. */
+START_TEST(kept_node_of_a_removed_channel_opens_no_other_channel)
+{
+	struct achan_create create = control_loop("public");
+	int fd;
+
+	drop_node();
+	create.config.node_mode = 0666;
+	fd = control_make_open(&create, O_RDWR);
+	keep_node(create.minor, _i);
+	close(open(KEPT, O_RDWR));
+	ck_assert_int_eq(control_remove("public"), 0);
+	ck_assert_int_eq(vm_errno(open(KEPT, O_RDWR)), -ENODEV);
+	close(fd);
+	create = control_loop("private");
+	control_make(&create);
+	/* The last file's number is free when a work item has seen to it. */
+	do {
+		fd = vm_errno(open(KEPT, O_RDWR));
+	} while (fd == -ENODEV);
+	drop_node();
+	ck_assert_int_eq(fd, -ENXIO);
+}
+END_TEST
+
+/* More than there can be channels at a time. */
+#define CREATED	5000
+
+START_TEST(number_is_not_given_again_for_long)
+{
+	struct achan_create create = control_loop("first");
+	uint32_t first;
+
+	control_make(&create);
+	first = create.minor;
+	ck_assert_int_eq(control_remove("first"), 0);
+	for (int i = vm_repeat(CREATED); i > 0; i--) {
+		create = control_loop("next");
+		control_make(&create);
+		ck_assert_uint_ne(create.minor, first);
+		ck_assert_int_eq(control_remove("next"), 0);
+	}
+}
+END_TEST
+
 START_TEST(list_has_each_channel_once_by_number)
 {
 	struct achan_channel channel = { .minor = 0 };
@@ -614,16 +687,16 @@ START_TEST(hundreds_of_channels_at_a_time)
 }
 END_TEST
 
-/* As many as there are minors; those of the module's own channels count. */
-#define MINORS	4096
+/* As many as there can be; the module's own channels count. */
+#define CHANNELS	4096
 
 /*
- * The minor of a channel that was removed is free when the last file, and the work
- * that frees it, have let it go: a case that took the first -ENOSPC for the last one
- * found room for two behind one removal. How long it takes to make all of them is the
+ * A channel that was removed counts until the last file, and the work that frees it,
+ * have let it go: a case that took the first -ENOSPC for the last one found room for
+ * two behind one removal. How long it takes to make all of them is the
  * machine's affair; the deadline is for the next one.
  */
-START_TEST(one_more_channel_than_minors_is_enospc)
+START_TEST(one_more_channel_than_can_be_is_enospc)
 {
 	unsigned int there = channels(), made = 0;
 	struct achan_create create;
@@ -631,10 +704,10 @@ START_TEST(one_more_channel_than_minors_is_enospc)
 	char name[32];
 	long ret;
 
-	if (vm_repeat(MINORS) < MINORS)
+	if (vm_repeat(CHANNELS) < CHANNELS)
 		vm_skip("each channel takes a kernel that checks 0.2 seconds");
 	do {
-		snprintf(name, sizeof(name), "minor-%u", made);
+		snprintf(name, sizeof(name), "many-%u", made);
 		create = control_loop(name);
 		ret = control_call(ACHAN_CTL_CREATE, &create);
 		ck_assert(!ret || ret == -ENOSPC);
@@ -642,21 +715,21 @@ START_TEST(one_more_channel_than_minors_is_enospc)
 			made++;
 			deadline = vm_now_ms() + vm_timeout_ms(20000);
 		}
-	} while ((!ret || there + made < MINORS) && vm_now_ms() < deadline);
+	} while ((!ret || there + made < CHANNELS) && vm_now_ms() < deadline);
 	ck_assert_int_eq(ret, -ENOSPC);
-	ck_assert_uint_eq(there + made, MINORS);
+	ck_assert_uint_eq(there + made, CHANNELS);
 	/* One that goes makes room for one, but not for a pair. */
-	ck_assert_int_eq(control_remove("minor-7"), 0);
+	ck_assert_int_eq(control_remove("many-7"), 0);
 	create = control_pair("two");
 	do {
 		ret = control_call(ACHAN_CTL_CREATE, &create);
 		ck_assert_int_eq(ret, -ENOSPC);
-		create = control_loop("minor-7");
+		create = control_loop("many-7");
 		ret = control_call(ACHAN_CTL_CREATE, &create);
 	} while (ret == -ENOSPC);
 	ck_assert_int_eq(ret, 0);
 	while (made--) {
-		snprintf(name, sizeof(name), "minor-%u", made);
+		snprintf(name, sizeof(name), "many-%u", made);
 		ck_assert_int_eq(control_remove(name), 0);
 	}
 }
@@ -696,6 +769,9 @@ int main(void)
 	tcase_add_test(tcase, removed_channel_is_gone);
 	tcase_add_test(tcase, remove_with_anything_unknown_is_einval);
 	tcase_add_test(tcase, name_is_free_as_soon_as_it_is_removed);
+	tcase_add_loop_test(tcase,
+			    kept_node_of_a_removed_channel_opens_no_other_channel,
+			    0, 2);
 
 	tcase = control_tcase(suite, "list");
 	tcase_add_test(tcase, list_has_each_channel_once_by_number);
@@ -712,6 +788,7 @@ int main(void)
 	tcase_add_test(tcase,
 		       thousand_channels_come_and_go_with_readers_on_them);
 	tcase_add_test(tcase, hundreds_of_channels_at_a_time);
-	tcase_add_test(tcase, one_more_channel_than_minors_is_enospc);
+	tcase_add_test(tcase, number_is_not_given_again_for_long);
+	tcase_add_test(tcase, one_more_channel_than_can_be_is_enospc);
 	return vm_main(suite);
 }
