@@ -210,6 +210,7 @@ struct achan_lane {
  * @unit:	what it is part of
  * @peer:	the other one of a pair, or NULL
  * @name:	for people
+ * @by_name:	in the registry
  * @kind:	ACHAN_KIND_*
  * @mode:	ACHAN_MODE_*
  * @rx:		what reads take from
@@ -226,6 +227,7 @@ struct achan {
 	struct achan_unit *unit;
 	struct achan *peer;
 	char name[ACHAN_NAME_MAX];
+	struct hlist_node by_name;
 	u32 kind;
 	u32 mode;
 	struct achan_lane *rx;
@@ -268,7 +270,6 @@ struct achan_provider {
 
 /**
  * struct achan_unit - what is created and removed as one
- * @node:	in the registry
  * @config:	as it was created
  * @uid:	owner of the nodes
  * @gid:	group of the nodes
@@ -281,7 +282,6 @@ struct achan_provider {
  * @channels:	...
  */
 struct achan_unit {
-	struct list_head node;
 	struct achan_config config;
 	kuid_t uid;
 	kgid_t gid;

@@ -183,21 +183,38 @@ static int fill(struct sk_buff *skb, const struct achan *channel, u32 portid,
 	return 0;
 }
 
-/* Context: may sleep. One message for each channel, as many as fit. */
-static int get_dump(struct sk_buff *skb, struct netlink_callback *cb)
+/*
+ * The next channel's message. The lock is held for one, so that whoever creates or
+ * removes a channel does not wait for all of a dump; generations show what came
+ * between.
+ *
+ * Context: may sleep. Return: whether there is one, and it fits: @minor is the next.
+ */
+static bool dump_next(struct sk_buff *skb, struct netlink_callback *cb,
+		      u32 *minor)
 {
 	struct achan *channel;
-	u32 minor = cb->args[0];
+	bool filled = false;
 
 	mutex_lock(&achan_registry_lock);
 	cb->seq = achan_registry_generation();
-	while ((channel = achan_registry_next(minor))) {
-		if (fill(skb, channel, NETLINK_CB(cb->skb).portid,
-			 cb->nlh->nlmsg_seq, NLM_F_MULTI, cb))
-			break;
-		minor = achan_minor(channel) + 1;
-	}
+	channel = achan_registry_next(*minor);
+	if (channel)
+		filled = !fill(skb, channel, NETLINK_CB(cb->skb).portid,
+			       cb->nlh->nlmsg_seq, NLM_F_MULTI, cb);
+	if (filled)
+		*minor = achan_minor(channel) + 1;
 	mutex_unlock(&achan_registry_lock);
+	return filled;
+}
+
+/* Context: may sleep. One message for each channel, as many as fit. */
+static int get_dump(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	u32 minor = cb->args[0];
+
+	while (dump_next(skb, cb, &minor))
+		;
 	cb->args[0] = minor;
 	return skb->len;
 }

@@ -4,6 +4,8 @@
  */
 #include <linux/atomic.h>
 #include <linux/ctype.h>
+#include <linux/hashtable.h>
+#include <linux/stringhash.h>
 #include <linux/xarray.h>
 
 #include "achan.h"
@@ -11,13 +13,14 @@
 /* Channels that can exist at a time; those that are removed and still open count. */
 #define ACHAN_CHANNELS_MAX	4096
 
-/* The list, and that a channel found in it stays. */
+/* What follows, and that a channel found there stays. */
 DEFINE_MUTEX(achan_registry_lock);
-static LIST_HEAD(registry);
+static DEFINE_HASHTABLE(named, 10);
 static unsigned int generation = 1;
 
 /*
- * The numbers that are taken, and the one to be tried next. A node can outlive its
+ * The channels by number, NULL for one that is not yet or no longer to be found and
+ * has its number still; and the number to be tried next. A node can outlive its
  * channel, where neither devtmpfs nor udev sees it: in a container's /dev, as a bind
  * mount, made by mknod. It has the permissions of the channel that is gone, and would
  * open the next one with that number. So a number that is free again is the last one
@@ -30,7 +33,7 @@ static unsigned int generation = 1;
  * either: a node of a static /dev is older than its channel too, and its owner can make
  * any node younger by chmod.
  */
-static DEFINE_XARRAY_ALLOC(numbers);
+static DEFINE_XARRAY_ALLOC(channels);
 static u32 next_number;
 static atomic_t nr_numbers = ATOMIC_INIT(0);
 
@@ -68,7 +71,7 @@ int achan_registry_alloc(void)
 		ret = -ENOSPC;
 		goto err;
 	}
-	ret = xa_alloc_cyclic(&numbers, &minor, NULL,
+	ret = xa_alloc_cyclic(&channels, &minor, NULL,
 			      XA_LIMIT(0, ACHAN_NUMBERS - 1), &next_number,
 			      GFP_KERNEL);
 	if (ret < 0)
@@ -87,25 +90,29 @@ err:
  */
 void achan_registry_free(u32 minor)
 {
-	xa_erase(&numbers, minor);
+	xa_erase(&channels, minor);
 	atomic_dec(&nr_numbers);
+}
+
+static u32 hash_of(const char *name)
+{
+	return full_name_hash(NULL, name, strlen(name));
+}
+
+static struct achan *find_name(const char *name)
+{
+	struct achan *channel;
+
+	hash_for_each_possible(named, channel, by_name, hash_of(name))
+		if (!strcmp(channel->name, name))
+			return channel;
+	return NULL;
 }
 
 /* Context: achan_registry_lock held. */
 static struct achan *find(const char *name, u32 minor)
 {
-	struct achan_unit *unit;
-	unsigned int i;
-
-	list_for_each_entry(unit, &registry, node)
-		for (i = 0; i < unit->nr; i++) {
-			struct achan *channel = &unit->channels[i];
-
-			if (*name ? !strcmp(channel->name, name) :
-				    achan_minor(channel) == minor)
-				return channel;
-		}
-	return NULL;
+	return *name ? find_name(name) : xa_load(&channels, minor);
 }
 
 /* Context: achan_registry_lock held. Return: 0, -EINVAL or -EEXIST. */
@@ -118,10 +125,39 @@ static int check_names(const char *const names[], unsigned int nr)
 			continue;
 		if (!name_good(names[i]))
 			return -EINVAL;
-		if (find(names[i], 0))
+		if (find_name(names[i]))
 			return -EEXIST;
 	}
 	return nr == 2 && *names[0] && !strcmp(names[0], names[1]) ? -EEXIST : 0;
+}
+
+/* Context: achan_registry_lock held. */
+static void put(struct achan_unit *unit)
+{
+	unsigned int i;
+
+	for (i = 0; i < unit->nr; i++) {
+		struct achan *channel = &unit->channels[i];
+
+		hash_add(named, &channel->by_name, hash_of(channel->name));
+		/* It has its place there: this takes no memory. */
+		xa_store(&channels, achan_minor(channel), channel, GFP_KERNEL);
+	}
+	generation++;
+}
+
+/* Context: achan_registry_lock held. */
+static void take(struct achan_unit *unit)
+{
+	unsigned int i;
+
+	for (i = 0; i < unit->nr; i++) {
+		struct achan *channel = &unit->channels[i];
+
+		hash_del(&channel->by_name);
+		xa_store(&channels, achan_minor(channel), NULL, GFP_KERNEL);
+	}
+	generation++;
 }
 
 /**
@@ -149,20 +185,12 @@ achan_registry_create(const struct achan_config *config,
 	unit = ret ? ERR_PTR(ret) :
 		     achan_unit_create(config, names, description);
 	if (!IS_ERR(unit)) {
-		list_add_tail(&unit->node, &registry);
-		generation++;
+		put(unit);
 		for (i = 0; i < unit->nr; i++)
 			minors[i] = achan_minor(&unit->channels[i]);
 	}
 	mutex_unlock(&achan_registry_lock);
 	return unit;
-}
-
-/* Context: achan_registry_lock held. */
-static void take(struct achan_unit *unit)
-{
-	list_del(&unit->node);
-	generation++;
 }
 
 /**
@@ -217,18 +245,17 @@ int achan_registry_remove(const char *name, u32 minor)
  */
 void achan_registry_clear(void)
 {
-	struct achan_unit *unit;
+	struct achan *channel;
 
 	for (;;) {
 		mutex_lock(&achan_registry_lock);
-		unit = list_first_entry_or_null(&registry, struct achan_unit,
-						node);
-		if (unit)
-			take(unit);
+		channel = achan_registry_next(0);
+		if (channel)
+			take(channel->unit);
 		mutex_unlock(&achan_registry_lock);
-		if (!unit)
+		if (!channel)
 			return;
-		achan_unit_remove(unit);
+		achan_unit_remove(channel->unit);
 	}
 }
 
@@ -260,17 +287,7 @@ unsigned int achan_registry_generation(void)
  */
 struct achan *achan_registry_next(u32 minor)
 {
-	struct achan *next = NULL;
-	struct achan_unit *unit;
-	unsigned int i;
+	unsigned long index = minor;
 
-	list_for_each_entry(unit, &registry, node)
-		for (i = 0; i < unit->nr; i++) {
-			struct achan *channel = &unit->channels[i];
-
-			if (achan_minor(channel) >= minor &&
-			    (!next || achan_minor(channel) < achan_minor(next)))
-				next = channel;
-		}
-	return next;
+	return xa_find(&channels, &index, ACHAN_NUMBERS - 1, XA_PRESENT);
 }
