@@ -16,18 +16,23 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/user_namespace.h>
 
 #include "achan.h"
 #include "compat.h"
 #include "keys.h"
 
-/* As drivers/infiniband/core/umem.c; the charge goes with the pins. */
+/*
+ * As drivers/infiniband/core/umem.c; the charge goes with the pins. Who lacks the
+ * capability is denied nothing, as the buffer is filled in another way: that is not for
+ * the audit log, which every such read of an ordinary user would come into.
+ */
 static bool charge(struct mm_struct *mm, unsigned int nr)
 {
 	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
 
 	if (atomic64_add_return(nr, &mm->pinned_vm) <= limit ||
-	    capable(CAP_IPC_LOCK))
+	    ns_capable_noaudit(&init_user_ns, CAP_IPC_LOCK))
 		return true;
 	atomic64_sub(nr, &mm->pinned_vm);
 	return false;

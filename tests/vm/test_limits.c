@@ -2,6 +2,7 @@
 /* Limits: what a ring holds, what a process may, what a channel is not. */
 #include "vm.h"
 
+#include <linux/aio_abi.h>
 #include <linux/capability.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -138,6 +139,79 @@ START_TEST(rlimit_memlock_does_not_count_for_synchronous_calls)
 	vm_write(fd, data, 4000);
 	ck_assert_int_eq(vm_join(&reader), 4000);
 	vm_assert_pattern(got, 4000, 0);
+}
+END_TEST
+
+#define TRACING	"/sys/kernel/tracing/"
+
+static bool try_write(const char *file, int flags, const char *text)
+{
+	int fd = open(file, O_WRONLY | O_CLOEXEC | flags);
+	bool good = fd >= 0 && write(fd, text, strlen(text)) > 0;
+
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
+/* Every question whether somebody has a capability, and how it is put. */
+static bool watch_capabilities(void)
+{
+	try_write(TRACING "kprobe_events", O_TRUNC, "\n");
+	return try_write(TRACING "kprobe_events", O_APPEND,
+			 "p:achan_capable cap_capable cap=$arg3:s32 how=$arg4:u32") &&
+	       try_write(TRACING "trace", O_TRUNC, "\n") &&
+	       try_write(TRACING "events/kprobes/achan_capable/enable", 0, "1");
+}
+
+/* How often a thread was asked for CAP_IPC_LOCK, and how often for the audit log. */
+static void asked_of(pid_t tid, int *asked, int *audited)
+{
+	char line[512], who[32];
+	const char *at;
+	FILE *trace;
+
+	ck_assert(try_write(TRACING "events/kprobes/achan_capable/enable", 0, "0"));
+	trace = fopen(TRACING "trace", "re");
+	ck_assert_ptr_nonnull(trace);
+	snprintf(who, sizeof(who), "-%d ", tid);
+	*asked = 0;
+	*audited = 0;
+	while (fgets(line, sizeof(line), trace)) {
+		at = strstr(line, "cap=14 how=");
+		if (!at || !strstr(line, who))
+			continue;
+		/* The second bit is CAP_OPT_NOAUDIT. */
+		++*asked;
+		*audited += !(strtoul(at + 11, NULL, 0) & 2);
+	}
+	fclose(trace);
+	try_write(TRACING "kprobe_events", O_TRUNC, "\n");
+}
+
+/* An ordinary user's reads past the limit go another way: that is no denial. */
+START_TEST(read_past_rlimit_memlock_is_not_for_the_audit_log)
+{
+	int fd = vm_open(VM_MESSAGE, O_RDWR), asked, audited;
+	unsigned long context = vm_aio_setup(1);
+	char data[64];
+	struct iocb request = {
+		.aio_lio_opcode = IOCB_CMD_PREAD,
+		.aio_fildes = fd,
+		.aio_buf = (uintptr_t)data,
+		.aio_nbytes = sizeof(data),
+	}, *requests = &request;
+
+	ck_assert_int_eq(CAP_IPC_LOCK, 14);
+	if (!watch_capabilities())
+		vm_skip("this kernel has no kprobe events");
+	set_limit(RLIMIT_MEMLOCK, 0);
+	vm_drop_capability(CAP_IPC_LOCK);
+	ck_assert_int_eq(vm_aio_submit(context, 1, &requests), 1);
+	asked_of(gettid(), &asked, &audited);
+	ck_assert_int_eq(vm_aio_destroy(context), 0);
+	ck_assert_int_gt(asked, 0);
+	ck_assert_int_eq(audited, 0);
 }
 END_TEST
 
@@ -332,6 +406,7 @@ int main(void)
 	add_for_both(tcase, rlimit_fsize_does_not_count);
 	add_for_both(tcase,
 		     rlimit_memlock_does_not_count_for_synchronous_calls);
+	tcase_add_test(tcase, read_past_rlimit_memlock_is_not_for_the_audit_log);
 	tcase_add_test(tcase, module_with_an_open_file_cannot_be_removed);
 	tcase_add_test(tcase, open_and_close_race_is_harmless);
 
