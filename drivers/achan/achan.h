@@ -43,6 +43,7 @@
 #include <linux/preempt.h>
 #include <linux/refcount.h>
 #include <linux/uio.h>
+#include <linux/user_namespace.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
@@ -270,7 +271,7 @@ struct achan_provider {
 
 /**
  * struct achan_unit - what is created and removed as one
- * @config:	as it was created
+ * @config:	as it was created; owner and group are those of init_user_ns
  * @uid:	owner of the nodes
  * @gid:	group of the nodes
  * @refs:	one for each of @channels
@@ -397,7 +398,7 @@ enum achan_wait {
 /* core.c */
 extern struct workqueue_struct *achan_workqueue;
 extern struct workqueue_struct *achan_fault_workqueue;
-int achan_config_check(struct achan_config *config);
+int achan_config_check(struct achan_config *config, struct user_namespace *ns);
 struct achan_unit *
 achan_unit_create(const struct achan_config *config, const char *const names[],
 		  const struct achan_description *description);
@@ -442,6 +443,8 @@ extern const struct attribute_group *achan_groups[];
 void achan_show_fdinfo(struct seq_file *m, struct file *filp);
 
 /* stats.c */
+void achan_get_config_for(const struct achan *channel, struct user_namespace *ns,
+			  struct achan_config *config);
 void achan_get_config(const struct achan *channel, struct achan_config *config);
 void achan_get_stats(const struct achan *channel, struct achan_stats *stats);
 void achan_get_file_stats(const struct achan_file *file,

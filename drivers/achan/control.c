@@ -7,6 +7,7 @@
  * before it has done something.
  */
 #include <linux/compat.h>
+#include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -51,7 +52,16 @@ static bool terminated(const char *name)
 	return strnlen(name, ACHAN_NAME_MAX) < ACHAN_NAME_MAX;
 }
 
-static long control_create(void __user *argument)
+/*
+ * Who opened the node is whom it let do all this: a file that was handed on says
+ * users and groups in the opener's numbers, whoever calls.
+ */
+static struct user_namespace *opener_ns(const struct file *filp)
+{
+	return filp->f_cred->user_ns;
+}
+
+static long control_create(struct file *filp, void __user *argument)
 {
 	struct achan_create create;
 	const char *const names[] = { create.name, create.peer_name };
@@ -66,7 +76,7 @@ static long control_create(void __user *argument)
 	    (*create.peer_name && create.config.kind != ACHAN_KIND_PAIR) ||
 	    create.config.kind == ACHAN_KIND_PROVIDER)
 		return -EINVAL;
-	ret = achan_config_check(&create.config);
+	ret = achan_config_check(&create.config, opener_ns(filp));
 	if (ret)
 		return ret;
 	unit = achan_registry_create(&create.config, names, minors, NULL);
@@ -109,17 +119,19 @@ static long control_set(void __user *argument)
 	return ret;
 }
 
-static void describe(struct achan *channel, struct achan_channel *description)
+static void describe(struct achan *channel, struct user_namespace *ns,
+		     struct achan_channel *description)
 {
 	memset(description, 0, sizeof(*description));
 	strscpy(description->name, channel->name, sizeof(description->name));
 	description->minor = achan_minor(channel);
 	description->peer_minor = achan_minor(channel->peer);
-	achan_get_config(channel, &description->config);
+	achan_get_config_for(channel, ns, &description->config);
 	achan_get_stats(channel, &description->stats);
 }
 
-static long control_describe(void __user *argument, bool next)
+static long control_describe(struct file *filp, void __user *argument,
+			     bool next)
 {
 	struct achan_channel description;
 	struct achan *channel;
@@ -133,7 +145,7 @@ static long control_describe(void __user *argument, bool next)
 			 achan_registry_get(description.name,
 					    description.minor);
 	if (channel)
-		describe(channel, &description);
+		describe(channel, opener_ns(filp), &description);
 	mutex_unlock(&achan_registry_lock);
 	if (!channel)
 		return -ENOENT;
@@ -154,15 +166,15 @@ static long control_ioctl(struct file *filp, unsigned int command,
 		return -EPROTO;
 	switch (command) {
 	case ACHAN_CTL_CREATE:
-		return control_create(argument);
+		return control_create(filp, argument);
 	case ACHAN_CTL_REMOVE:
 		return control_remove(argument);
 	case ACHAN_CTL_SET:
 		return control_set(argument);
 	case ACHAN_CTL_GET:
-		return control_describe(argument, false);
+		return control_describe(filp, argument, false);
 	case ACHAN_CTL_NEXT:
-		return control_describe(argument, true);
+		return control_describe(filp, argument, true);
 	default:
 		return -ENOTTY;
 	}

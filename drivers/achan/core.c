@@ -9,7 +9,6 @@
  * in atomic context, and the module waits for the last one to be freed before
  * its text goes.
  */
-#include <linux/cred.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -152,12 +151,16 @@ static void fill_in_defaults(struct achan_config *config)
 /**
  * achan_config_check() - check a configuration and fill in what is left out
  * @config: from user space, or from a provider; of which kind it may be is the
- *	    caller's business
+ *	    caller's business. Its owner and group are init_user_ns' afterwards.
+ * @ns:	    whose numbers they are before: of who opened the control device
  *
  * Context: any. Return: 0 or -EINVAL.
  */
-int achan_config_check(struct achan_config *config)
+int achan_config_check(struct achan_config *config, struct user_namespace *ns)
 {
+	kuid_t uid = make_kuid(ns, config->uid);
+	kgid_t gid = make_kgid(ns, config->gid);
+
 	if (config->kind < ACHAN_KIND_LOOP ||
 	    config->kind > ACHAN_KIND_PROVIDER)
 		return -EINVAL;
@@ -166,10 +169,10 @@ int achan_config_check(struct achan_config *config)
 		return -EINVAL;
 	fill_in_defaults(config);
 	if (!ring_bytes_good(config->ring_bytes) ||
-	    config->node_mode & ~0777 ||
-	    !uid_valid(make_kuid(current_user_ns(), config->uid)) ||
-	    !gid_valid(make_kgid(current_user_ns(), config->gid)))
+	    config->node_mode & ~0777 || !uid_valid(uid) || !gid_valid(gid))
 		return -EINVAL;
+	config->uid = from_kuid(&init_user_ns, uid);
+	config->gid = from_kgid(&init_user_ns, gid);
 	return check_marks(config, config->ring_bytes);
 }
 
@@ -231,8 +234,8 @@ unit_alloc(const struct achan_config *config,
 		return NULL;
 	unit->nr = nr;
 	unit->config = *config;
-	unit->uid = make_kuid(current_user_ns(), config->uid);
-	unit->gid = make_kgid(current_user_ns(), config->gid);
+	unit->uid = make_kuid(&init_user_ns, config->uid);
+	unit->gid = make_kgid(&init_user_ns, config->gid);
 	refcount_set(&unit->refs, nr);
 	mutex_init(&unit->ends);
 	init_waitqueue_head(&unit->open_wait);

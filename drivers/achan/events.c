@@ -65,7 +65,7 @@ static int put_channel(struct sk_buff *skb, const struct achan *channel,
 	struct achan_config config;
 	struct achan_stats stats;
 
-	achan_get_config(channel, &config);
+	achan_get_config_for(channel, &init_user_ns, &config);
 	achan_get_stats(channel, &stats);
 	if (nla_put_u64_64bit(skb, ACHAN_ATTR_EVENT_SEQUENCE, sequence,
 			      ACHAN_ATTR_PAD) ||

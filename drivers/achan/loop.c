@@ -67,7 +67,7 @@ static int check_lists(void)
 	for (i = 0; i < ring_bytes_count; i++) {
 		struct achan_config config = loop_config(i);
 
-		if (ring_bytes[i] && !achan_config_check(&config))
+		if (ring_bytes[i] && !achan_config_check(&config, &init_user_ns))
 			continue;
 		pr_err("achan: ring_bytes=%u: must be a power of two from %lu to %u\n",
 		       ring_bytes[i],
@@ -117,7 +117,7 @@ int achan_loop_init(void)
 		static const char *const names[] = { "" };
 		u32 minors[1];
 
-		ret = achan_config_check(&config) ?:
+		ret = achan_config_check(&config, &init_user_ns) ?:
 		      PTR_ERR_OR_ZERO(achan_registry_create(&config, names,
 							    minors, NULL));
 		if (!ret)

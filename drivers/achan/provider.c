@@ -224,7 +224,8 @@ struct achan *achan_create(const struct achan_description *description)
 	if (config.kind)
 		return ERR_PTR(-EINVAL);
 	config.kind = ACHAN_KIND_PROVIDER;
-	ret = achan_config_check(&config);
+	/* In whose context a driver's probe runs says nothing. */
+	ret = achan_config_check(&config, &init_user_ns);
 	if (ret)
 		return ERR_PTR(ret);
 	unit = achan_registry_create(&config, names, minors, description);

@@ -2,16 +2,20 @@
 /*
  * achan: what channels and their readers have counted.
  */
+#include <linux/cred.h>
+
 #include "achan.h"
 
 /**
- * achan_get_config() - how a channel behaves now
+ * achan_get_config_for() - how a channel behaves now
  * @channel: the channel
+ * @ns:	     in whose numbers owner and group are told
  * @config:  where it goes
  *
  * Context: may sleep.
  */
-void achan_get_config(const struct achan *channel, struct achan_config *config)
+void achan_get_config_for(const struct achan *channel, struct user_namespace *ns,
+			  struct achan_config *config)
 {
 	const struct achan_policy *in = &channel->rx->policy;
 	const struct achan_policy *out = &channel->tx->policy;
@@ -25,6 +29,14 @@ void achan_get_config(const struct achan *channel, struct achan_config *config)
 	config->write_low = READ_ONCE(out->write_low);
 	config->moderate_records = READ_ONCE(in->records);
 	config->moderate_usecs = READ_ONCE(in->usecs);
+	config->uid = from_kuid_munged(ns, channel->unit->uid);
+	config->gid = from_kgid_munged(ns, channel->unit->gid);
+}
+
+/* The same, told to the calling process. */
+void achan_get_config(const struct achan *channel, struct achan_config *config)
+{
+	achan_get_config_for(channel, current_user_ns(), config);
 }
 
 static void add_port(const struct achan_port *port, struct achan_stats *stats)

@@ -4,9 +4,12 @@
 
 #include <dirent.h>
 #include <sys/ioctl.h>
+#include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 
 #define MANY	1000
 
@@ -166,6 +169,93 @@ START_TEST(node_has_the_mode_and_the_owner_asked_for)
 	ck_assert_int_eq(status.st_mode & 07777, 0764);
 	ck_assert_int_eq(status.st_uid, 1001);
 	ck_assert_int_eq(status.st_gid, 1002);
+}
+END_TEST
+
+static bool write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool good = fd >= 0 && write(fd, text, strlen(text)) > 0;
+
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
+/* The calling process is user 1000, and root of a namespace of its own. */
+static bool enter_namespace(void)
+{
+	return !setgid(1000) && !setuid(1000) && !prctl(PR_SET_DUMPABLE, 1) &&
+	       !unshare(CLONE_NEWUSER) &&
+	       write_text("/proc/self/setgroups", "deny") &&
+	       write_text("/proc/self/uid_map", "0 1000 1") &&
+	       write_text("/proc/self/gid_map", "0 1000 1");
+}
+
+#define NO_NAMESPACE	77
+
+/* Makes a channel for the user and the group 0, and sees them. */
+static int create_for_zero(int fd)
+{
+	struct achan_create create = control_loop("of-zero");
+	struct achan_channel channel = { .name = "of-zero" };
+
+	if (ioctl(fd, ACHAN_CTL_CREATE, &create))
+		return 2;
+	if (ioctl(fd, ACHAN_CTL_GET, &channel))
+		return 3;
+	return channel.config.uid || channel.config.gid ? 4 : 0;
+}
+
+static int create_by_a_file_of_outside(void *argument)
+{
+	int fd = *(int *)argument;
+
+	return enter_namespace() ? create_for_zero(fd) : NO_NAMESPACE;
+}
+
+static int create_by_a_file_of_inside(void *argument)
+{
+	struct achan_handshake version = { .abi_version = ACHAN_ABI_VERSION };
+	int fd;
+
+	(void)argument;
+	if (!enter_namespace())
+		return NO_NAMESPACE;
+	fd = open(ACHAN_CONTROL_PATH, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || ioctl(fd, ACHAN_CTL_VERSION, &version))
+		return 5;
+	return create_for_zero(fd);
+}
+
+/*
+ * 0 is whom the opener of the file calls so, whoever calls. @_i: opened outside of the
+ * namespace, and inside.
+ */
+START_TEST(owner_is_told_in_the_numbers_of_who_opened_the_file)
+{
+	struct achan_channel channel;
+	int fd = control_open(), status;
+	struct stat node;
+	char path[64];
+	pid_t pid;
+
+	ck_assert_int_eq(vm_errno(chmod(ACHAN_CONTROL_PATH, 0666)), 0);
+	pid = vm_fork(_i ? create_by_a_file_of_inside :
+			   create_by_a_file_of_outside, &fd);
+	status = vm_wait(pid);
+	ck_assert_int_eq(vm_errno(chmod(ACHAN_CONTROL_PATH, 0600)), 0);
+	ck_assert(WIFEXITED(status));
+	if (WEXITSTATUS(status) == NO_NAMESPACE)
+		vm_skip("this kernel lets nobody make user namespaces");
+	ck_assert_int_eq(WEXITSTATUS(status), 0);
+	ck_assert_int_eq(control_get("of-zero", &channel), 0);
+	ck_assert_uint_eq(channel.config.uid, _i ? 1000 : 0);
+	ck_assert_uint_eq(channel.config.gid, _i ? 1000 : 0);
+	snprintf(path, sizeof(path), "/dev/achan%u", channel.minor);
+	ck_assert_int_eq(vm_errno(stat(path, &node)), 0);
+	ck_assert_int_eq(node.st_uid, _i ? 1000 : 0);
+	ck_assert_int_eq(node.st_gid, _i ? 1000 : 0);
 }
 END_TEST
 
@@ -805,6 +895,9 @@ int main(void)
 	tcase_add_test(tcase, channel_is_what_was_asked_for);
 	tcase_add_test(tcase, zeros_are_defaults);
 	tcase_add_test(tcase, node_has_the_mode_and_the_owner_asked_for);
+	tcase_add_loop_test(tcase,
+			    owner_is_told_in_the_numbers_of_who_opened_the_file,
+			    0, 2);
 	tcase_add_loop_test(tcase, good_name_is_taken, 0,
 			    VM_ARRAY_SIZE(good_names));
 	tcase_add_loop_test(tcase, bad_name_is_einval, 0,
