@@ -404,6 +404,7 @@ achan_unit_create(const struct achan_config *config, const char *const names[],
 		  const struct achan_description *description);
 int achan_channel_set(struct achan *channel, u32 mask,
 		      const struct achan_config *config);
+void achan_check_node(u32 minor);
 void achan_unit_remove(struct achan_unit *unit);
 
 /* Numbers that nodes can have: all minors. */

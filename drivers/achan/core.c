@@ -12,6 +12,8 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/namei.h>
+#include <linux/path.h>
 #include <linux/slab.h>
 #include <linux/user_namespace.h>
 
@@ -401,6 +403,36 @@ achan_unit_create(const struct achan_config *config, const char *const names[],
 	for (i = 0; i < unit->nr; i++)
 		put_device(&unit->channels[i].dev);
 	return ERR_PTR(ret);
+}
+
+/**
+ * achan_check_node() - say so if something else is where a channel's node belongs
+ * @minor: the number of a channel that has been made
+ *
+ * devtmpfs makes no node where a file is, as root leaves one that writes to the node
+ * before there is a module: then programs talk to the file. device_add() succeeds all
+ * the same and tells nobody why, so that only a look at the path shows it. It is that
+ * of the calling task: in a container that has another /dev this says what programs
+ * there will find, and that the path does not exist says nothing, since udev or mdev
+ * may make the node later.
+ *
+ * Context: may sleep; no lock held, since the file system can be anybody's.
+ */
+void achan_check_node(u32 minor)
+{
+	dev_t devt = MKDEV(MAJOR(achan_devt), minor);
+	const struct inode *inode;
+	struct path path;
+	char name[24];
+
+	snprintf(name, sizeof(name), "/dev/achan%u", minor);
+	if (kern_path(name, 0, &path))
+		return;
+	inode = d_inode(path.dentry);
+	if (!S_ISCHR(inode->i_mode) || inode->i_rdev != devt)
+		pr_warn("achan: %s is not the node of channel %u but something that was there before: remove it, then remove the channel and create it again, or load the module again\n",
+			name, minor);
+	path_put(&path);
 }
 
 /* Context: ring.lock held. */

@@ -176,20 +176,22 @@ achan_registry_create(const struct achan_config *config,
 		      const char *const names[], u32 minors[],
 		      const struct achan_description *description)
 {
+	unsigned int i, nr = config->kind == ACHAN_KIND_PAIR ? 2 : 1;
 	struct achan_unit *unit;
-	unsigned int i;
 	int ret;
 
 	mutex_lock(&achan_registry_lock);
-	ret = check_names(names, config->kind == ACHAN_KIND_PAIR ? 2 : 1);
+	ret = check_names(names, nr);
 	unit = ret ? ERR_PTR(ret) :
 		     achan_unit_create(config, names, description);
 	if (!IS_ERR(unit)) {
 		put(unit);
-		for (i = 0; i < unit->nr; i++)
+		for (i = 0; i < nr; i++)
 			minors[i] = achan_minor(&unit->channels[i]);
 	}
 	mutex_unlock(&achan_registry_lock);
+	for (i = 0; !IS_ERR(unit) && i < nr; i++)
+		achan_check_node(minors[i]);
 	return unit;
 }
 

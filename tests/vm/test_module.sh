@@ -198,6 +198,28 @@ load_and_unload_again_and_again() {
 	done
 }
 
+# As root leaves it who wrote to the node before the module was loaded.
+file_in_the_place_of_a_node_is_told_in_the_log() {
+	echo "file in the way $$" >/dev/kmsg
+	load
+	if dmesg | sed "1,/file in the way $$/d" | grep 'is not the node'; then
+		fail "nothing is in the way"
+	fi
+	unload
+	echo too early >/dev/achan1
+	load channels=2
+	dmesg | sed "1,/file in the way $$/d" | grep 'is not the node' >/tmp/kernel.log
+	cat /tmp/kernel.log
+	grep -q '/dev/achan1 is not the node of channel 1 .*remove it' /tmp/kernel.log
+	[ "$(wc -l </tmp/kernel.log)" = 1 ]
+	[ -f /dev/achan1 ]
+	rm /dev/achan1
+	unload
+	load channels=2
+	[ -c /dev/achan1 ]
+	unload
+}
+
 module_is_loaded_again_as_it_was() {
 	# shellcheck disable=SC2086 # the parameters are words
 	load $ACHAN_PARAMETERS
@@ -227,5 +249,6 @@ run_case rmmod_with_unread_data_leaves_nothing \
 	parked_limit_of_0_is_refused \
 	a_thousand_and_24_channels_load_and_unload \
 	load_and_unload_again_and_again \
+	file_in_the_place_of_a_node_is_told_in_the_log \
 	module_is_loaded_again_as_it_was
 finish_tap
