@@ -116,7 +116,11 @@ static void quiet(struct achan_irq_line *line)
 	set_bit(LINE_OFF, &line->state);
 }
 
-/* The oldest record makes room: there is always some. */
+/*
+ * The oldest record makes room. A record that finds none all the same is lost, as
+ * achan_push() says: the gap in the records' numbers shows it, and the attribute
+ * "enabled" that a level-triggered line waits to be turned on.
+ */
 static void push(struct achan_irq_line *line,
 		 const struct achan_irq_record *record)
 {
@@ -292,6 +296,25 @@ static struct attribute *line_attrs[] = {
 };
 ATTRIBUTE_GROUPS(line);
 
+static void disable_lazily(void *data)
+{
+	struct achan_irq_line *line = data;
+
+	irq_clear_status_flags(line->irq, IRQ_DISABLE_UNLAZY);
+}
+
+/*
+ * Or a line would be turned off only when it interrupts once more. Whoever has the line
+ * next finds it as it was.
+ */
+static int disable_at_once(struct achan_irq_line *line)
+{
+	if (irq_check_status_bit(line->irq, IRQ_DISABLE_UNLAZY))
+		return 0;
+	irq_set_status_flags(line->irq, IRQ_DISABLE_UNLAZY);
+	return devm_add_action_or_reset(line->dev, disable_lazily, line);
+}
+
 static int find_trigger(struct achan_irq_line *line)
 {
 	struct irq_data *data = irq_get_irq_data(line->irq);
@@ -302,10 +325,7 @@ static int find_trigger(struct achan_irq_line *line)
 	if (line->level && line->debounce_ns)
 		return dev_err_probe(line->dev, -EINVAL,
 				     "debounce-delay-ms is for an edge-triggered line: remove it\n");
-	/* Or the line would be turned off only when it interrupts once more. */
-	if (line->level)
-		irq_set_status_flags(line->irq, IRQ_DISABLE_UNLAZY);
-	return 0;
+	return line->level ? disable_at_once(line) : 0;
 }
 
 /*
