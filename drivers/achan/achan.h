@@ -30,6 +30,7 @@
 
 #include <linux/bvec.h>
 #include <linux/cdev.h>
+#include <linux/cred.h>
 #include <linux/device.h>
 #include <linux/fs.h>
 #include <linux/hrtimer.h>
@@ -439,8 +440,13 @@ ssize_t achan_splice_read(struct file *in, loff_t *ppos,
 ssize_t achan_splice_write(struct pipe_inode_info *pipe, struct file *out,
 			   loff_t *ppos, size_t len, unsigned int flags);
 
+/* access.c */
+bool achan_may_know(const struct achan *channel, const struct cred *cred);
+umode_t achan_attribute_mode(const struct achan *channel);
+
 /* sysfs.c */
 extern const struct attribute_group *achan_groups[];
+int achan_sysfs_own(struct achan *channel);
 void achan_show_fdinfo(struct seq_file *m, struct file *filp);
 
 /* stats.c */

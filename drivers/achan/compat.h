@@ -12,6 +12,7 @@
 #include <linux/hrtimer.h>
 #include <linux/uio.h>
 #include <linux/version.h>
+#include <net/genetlink.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
 #error "achan needs Linux 6.1 or newer"
@@ -54,6 +55,17 @@ static inline size_t iter_iov_len(const struct iov_iter *iter)
 #define achan_const_device	struct device
 #else
 #define achan_const_device	const struct device
+#endif
+
+/*
+ * 6.7, and 6.1.68 and 6.6.7 of the older ones, brought groups for CAP_SYS_ADMIN. Before,
+ * everybody could join such a group: there is none then.
+ */
+#ifdef GENL_MCAST_CAP_SYS_ADMIN
+#define ACHAN_ADMIN_GROUP	{ .name = ACHAN_GENL_GROUP_ADMIN, \
+				  .flags = GENL_MCAST_CAP_SYS_ADMIN },
+#else
+#define ACHAN_ADMIN_GROUP
 #endif
 
 /*

@@ -339,10 +339,15 @@ static int unit_add(struct achan_unit *unit)
 		dev_set_uevent_suppress(&channel->dev, 1);
 		ret = cdev_device_add(&channel->cdev, &channel->dev);
 		if (ret)
-			break;
+			goto err;
+		ret = achan_sysfs_own(channel);
+		if (ret) {
+			i++;
+			goto err;
+		}
 	}
-	if (i == unit->nr)
-		return 0;
+	return 0;
+err:
 	while (i--)
 		cdev_device_del(&unit->channels[i].cdev,
 				&unit->channels[i].dev);

@@ -12,9 +12,13 @@
  * which they are numbered. An overflow is one event for as long as records are
  * being lost: the next one comes after a record has found room.
  */
+#include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/ktime.h>
 #include <linux/module.h>
+#include <linux/slab.h>
 #include <net/genetlink.h>
+#include <net/sock.h>
 
 #include <linux/achan.h>
 
@@ -58,37 +62,58 @@ int achan_notifier_unregister(struct notifier_block *notifier)
 }
 EXPORT_SYMBOL_NS_GPL(achan_notifier_unregister, ACHAN_NAMESPACE);
 
-/* Context: may sleep. Return: 0 or -EMSGSIZE. */
-static int put_channel(struct sk_buff *skb, const struct achan *channel,
-		       u64 sequence)
+/*
+ * What not everybody may know of a channel, see access.c. Context: may sleep. Return: 0
+ * or -EMSGSIZE.
+ */
+static int put_details(struct sk_buff *skb, const struct achan *channel,
+		       struct user_namespace *ns)
 {
 	struct achan_config config;
 	struct achan_stats stats;
 
-	achan_get_config_for(channel, &init_user_ns, &config);
+	achan_get_config_for(channel, ns, &config);
 	achan_get_stats(channel, &stats);
-	if (nla_put_u64_64bit(skb, ACHAN_ATTR_EVENT_SEQUENCE, sequence,
-			      ACHAN_ATTR_PAD) ||
-	    nla_put_string(skb, ACHAN_ATTR_NAME, channel->name) ||
-	    nla_put_u32(skb, ACHAN_ATTR_MINOR, achan_minor(channel)) ||
-	    (channel->peer && nla_put_u32(skb, ACHAN_ATTR_PEER_MINOR,
-					  achan_minor(channel->peer))) ||
-	    nla_put(skb, ACHAN_ATTR_CONFIG, sizeof(config), &config) ||
+	if (nla_put(skb, ACHAN_ATTR_CONFIG, sizeof(config), &config) ||
 	    nla_put_64bit(skb, ACHAN_ATTR_STATS, sizeof(stats), &stats,
 			  ACHAN_ATTR_PAD))
 		return -EMSGSIZE;
 	return 0;
 }
 
+/* @ns: in whose numbers its owner is told; NULL: without the details. */
+static int put_channel(struct sk_buff *skb, const struct achan *channel,
+		       u64 sequence, struct user_namespace *ns)
+{
+	if (nla_put_u64_64bit(skb, ACHAN_ATTR_EVENT_SEQUENCE, sequence,
+			      ACHAN_ATTR_PAD) ||
+	    nla_put_string(skb, ACHAN_ATTR_NAME, channel->name) ||
+	    nla_put_u32(skb, ACHAN_ATTR_MINOR, achan_minor(channel)) ||
+	    nla_put_u32(skb, ACHAN_ATTR_KIND, channel->kind) ||
+	    (channel->peer && nla_put_u32(skb, ACHAN_ATTR_PEER_MINOR,
+					  achan_minor(channel->peer))))
+		return -EMSGSIZE;
+	return ns ? put_details(skb, channel, ns) : 0;
+}
+
+enum { GROUP_EVERYBODY, GROUP_ADMIN };
+
+static const struct genl_multicast_group groups[] = {
+	{ .name = ACHAN_GENL_GROUP },
+	ACHAN_ADMIN_GROUP
+};
+
 /* Context: event_lock held. */
 static void multicast(const struct achan *channel, u32 event,
-		      const struct achan_event *details)
+		      const struct achan_event *details, unsigned int group)
 {
+	bool all = group == GROUP_ADMIN ||
+		   achan_attribute_mode(channel) == 0444;
 	struct sk_buff *skb;
 	void *header;
 
 	/* Numbers are spent all the same: who listens sees the gap. */
-	if (!genl_has_listeners(&family, &init_net, 0))
+	if (!genl_has_listeners(&family, &init_net, group))
 		return;
 	skb = genlmsg_new(MESSAGE_BYTES, GFP_KERNEL);
 	if (!skb)
@@ -97,12 +122,13 @@ static void multicast(const struct achan *channel, u32 event,
 	if (!header || nla_put_u32(skb, ACHAN_ATTR_EVENT, event) ||
 	    nla_put_u64_64bit(skb, ACHAN_ATTR_TIMESTAMP, details->timestamp,
 			      ACHAN_ATTR_PAD) ||
-	    put_channel(skb, channel, details->sequence)) {
+	    put_channel(skb, channel, details->sequence,
+			all ? &init_user_ns : NULL)) {
 		nlmsg_free(skb);
 		return;
 	}
 	genlmsg_end(skb, header);
-	genlmsg_multicast(&family, skb, 0, 0, GFP_KERNEL);
+	genlmsg_multicast(&family, skb, 0, group, GFP_KERNEL);
 }
 
 /**
@@ -119,11 +145,13 @@ void achan_event(struct achan *channel, u32 event)
 		.minor = achan_minor(channel),
 		.peer_minor = achan_minor(channel->peer),
 	};
+	unsigned int i;
 
 	mutex_lock(&event_lock);
 	details.sequence = ++event_sequence;
 	details.timestamp = ktime_get_ns();
-	multicast(channel, event, &details);
+	for (i = 0; i < ARRAY_SIZE(groups); i++)
+		multicast(channel, event, &details, i);
 	blocking_notifier_call_chain(&event_chain, event, &details);
 	mutex_unlock(&event_lock);
 }
@@ -165,8 +193,49 @@ static u64 latest_event(void)
 	return sequence;
 }
 
-static int fill(struct sk_buff *skb, const struct achan *channel, u32 portid,
-		u32 seq, int flags, struct netlink_callback *cb)
+/**
+ * struct asker - who wants to know
+ * @sender: who sent the request
+ * @opener: who opened the socket. Both count: a program with more rights can be made to
+ *	    write to a socket that it was given, and a socket can be handed on.
+ * @admin:  both have CAP_SYS_ADMIN
+ */
+struct asker {
+	const struct cred *sender;
+	const struct cred *opener;
+	bool admin;
+};
+
+/* Context: the sender's. Who has no right is not denied: nothing for the audit log. */
+static void asker_get(struct asker *asker, struct sk_buff *request)
+{
+	const struct file *file = NETLINK_CB(request).sk->sk_socket->file;
+
+	asker->sender = get_current_cred();
+	asker->opener = get_cred(file ? file->f_cred : asker->sender);
+	asker->admin = ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN) &&
+		       netlink_capable(request, CAP_SYS_ADMIN);
+}
+
+static void asker_put(struct asker *asker)
+{
+	put_cred(asker->opener);
+	put_cred(asker->sender);
+}
+
+/* Return: whose numbers owners are told in, or NULL if the details are not theirs. */
+static struct user_namespace *knows(const struct asker *asker,
+				    const struct achan *channel)
+{
+	if (asker->admin || (achan_may_know(channel, asker->opener) &&
+			     achan_may_know(channel, asker->sender)))
+		return asker->opener->user_ns;
+	return NULL;
+}
+
+static int fill(struct sk_buff *skb, const struct achan *channel,
+		const struct asker *asker, u32 portid, u32 seq, int flags,
+		struct netlink_callback *cb)
 {
 	void *header = genlmsg_put(skb, portid, seq, &family, flags,
 				   ACHAN_CMD_GET);
@@ -175,11 +244,43 @@ static int fill(struct sk_buff *skb, const struct achan *channel, u32 portid,
 		return -EMSGSIZE;
 	if (cb)
 		genl_dump_check_consistent(cb, header);
-	if (put_channel(skb, channel, latest_event())) {
+	if (put_channel(skb, channel, latest_event(), knows(asker, channel))) {
 		genlmsg_cancel(skb, header);
 		return -EMSGSIZE;
 	}
 	genlmsg_end(skb, header);
+	return 0;
+}
+
+/* What is kept from one message of a dump to the next. */
+struct dump {
+	struct asker asker;
+	u32 minor;
+};
+
+static struct dump *dump_of(struct netlink_callback *cb)
+{
+	return (struct dump *)cb->args[0];
+}
+
+/* The rest of a dump is made where the receiver reads: that is not who asked. */
+static int dump_start(struct netlink_callback *cb)
+{
+	struct dump *dump = kzalloc(sizeof(*dump), GFP_KERNEL);
+
+	if (!dump)
+		return -ENOMEM;
+	asker_get(&dump->asker, cb->skb);
+	cb->args[0] = (long)dump;
+	return 0;
+}
+
+static int dump_done(struct netlink_callback *cb)
+{
+	struct dump *dump = dump_of(cb);
+
+	asker_put(&dump->asker);
+	kfree(dump);
 	return 0;
 }
 
@@ -188,22 +289,23 @@ static int fill(struct sk_buff *skb, const struct achan *channel, u32 portid,
  * removes a channel does not wait for all of a dump; generations show what came
  * between.
  *
- * Context: may sleep. Return: whether there is one, and it fits: @minor is the next.
+ * Context: may sleep. Return: whether there is one, and it fits.
  */
-static bool dump_next(struct sk_buff *skb, struct netlink_callback *cb,
-		      u32 *minor)
+static bool dump_next(struct sk_buff *skb, struct netlink_callback *cb)
 {
+	struct dump *dump = dump_of(cb);
 	struct achan *channel;
 	bool filled = false;
 
 	mutex_lock(&achan_registry_lock);
 	cb->seq = achan_registry_generation();
-	channel = achan_registry_next(*minor);
+	channel = achan_registry_next(dump->minor);
 	if (channel)
-		filled = !fill(skb, channel, NETLINK_CB(cb->skb).portid,
-			       cb->nlh->nlmsg_seq, NLM_F_MULTI, cb);
+		filled = !fill(skb, channel, &dump->asker,
+			       NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
+			       NLM_F_MULTI, cb);
 	if (filled)
-		*minor = achan_minor(channel) + 1;
+		dump->minor = achan_minor(channel) + 1;
 	mutex_unlock(&achan_registry_lock);
 	return filled;
 }
@@ -211,11 +313,8 @@ static bool dump_next(struct sk_buff *skb, struct netlink_callback *cb,
 /* Context: may sleep. One message for each channel, as many as fit. */
 static int get_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
-	u32 minor = cb->args[0];
-
-	while (dump_next(skb, cb, &minor))
+	while (dump_next(skb, cb))
 		;
-	cb->args[0] = minor;
 	return skb->len;
 }
 
@@ -224,6 +323,7 @@ static int get_one(struct sk_buff *request, struct genl_info *info)
 	struct nlattr *name = info->attrs[ACHAN_ATTR_NAME];
 	struct nlattr *minor = info->attrs[ACHAN_ATTR_MINOR];
 	struct achan *channel;
+	struct asker asker;
 	struct sk_buff *skb;
 	int ret = -ENOENT;
 
@@ -232,13 +332,15 @@ static int get_one(struct sk_buff *request, struct genl_info *info)
 	skb = genlmsg_new(MESSAGE_BYTES, GFP_KERNEL);
 	if (!skb)
 		return -ENOMEM;
+	asker_get(&asker, request);
 	mutex_lock(&achan_registry_lock);
 	channel = achan_registry_get(name ? nla_data(name) : "",
 				     minor ? nla_get_u32(minor) : 0);
 	if (channel)
-		ret = fill(skb, channel, info->snd_portid, info->snd_seq, 0,
-			   NULL);
+		ret = fill(skb, channel, &asker, info->snd_portid,
+			   info->snd_seq, 0, NULL);
 	mutex_unlock(&achan_registry_lock);
+	asker_put(&asker);
 	if (!ret)
 		return genlmsg_reply(skb, info);
 	nlmsg_free(skb);
@@ -251,16 +353,14 @@ static const struct nla_policy policy[ACHAN_ATTR_MAX + 1] = {
 	[ACHAN_ATTR_MINOR] = { .type = NLA_U32 },
 };
 
-static const struct genl_small_ops operations[] = {
+static const struct genl_ops operations[] = {
 	{
 		.cmd	= ACHAN_CMD_GET,
 		.doit	= get_one,
+		.start	= dump_start,
 		.dumpit	= get_dump,
+		.done	= dump_done,
 	},
-};
-
-static const struct genl_multicast_group groups[] = {
-	{ .name = ACHAN_GENL_GROUP },
 };
 
 /* Nodes know no namespace of the network's: the first one has the events. */
@@ -270,8 +370,8 @@ static struct genl_family family __ro_after_init = {
 	.maxattr	= ACHAN_ATTR_MAX,
 	.policy		= policy,
 	.module		= THIS_MODULE,
-	.small_ops	= operations,
-	.n_small_ops	= ARRAY_SIZE(operations),
+	.ops		= operations,
+	.n_ops		= ARRAY_SIZE(operations),
 	.resv_start_op	= ACHAN_CMD_EVENT + 1,
 	.mcgrps		= groups,
 	.n_mcgrps	= ARRAY_SIZE(groups),

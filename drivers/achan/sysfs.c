@@ -106,10 +106,20 @@ SHOW(writers, "%u", stats_of(dev).writers);
 SHOW(written, "%llu", stats_of(dev).written);
 SHOW(pulled, "%llu", stats_of(dev).pulled);
 
-static struct attribute *channel_attrs[] = {
+/* For everybody. */
+static struct attribute *name_attrs[] = {
 	&dev_attr_name.attr,
 	&dev_attr_peer.attr,
 	&dev_attr_kind.attr,
+	NULL
+};
+
+static const struct attribute_group name_group = {
+	.attrs = name_attrs,
+};
+
+/* See access.c. */
+static struct attribute *channel_attrs[] = {
 	&dev_attr_mode.attr,
 	&dev_attr_delivery.attr,
 	&dev_attr_hangup.attr,
@@ -147,11 +157,45 @@ static struct attribute *channel_attrs[] = {
 	NULL
 };
 
+static umode_t attribute_mode(struct kobject *kobj, struct attribute *attribute,
+			      int index)
+{
+	return achan_attribute_mode(to_channel(kobj_to_dev(kobj)));
+}
+
 static const struct attribute_group channel_group = {
 	.attrs = channel_attrs,
+	.is_visible = attribute_mode,
 };
 
-const struct attribute_group *achan_groups[] = { &channel_group, NULL };
+const struct attribute_group *achan_groups[] = {
+	&name_group, &channel_group, NULL
+};
+
+/**
+ * achan_sysfs_own() - give a channel's attributes to the owner and group of its node
+ * @channel: the channel, which has been added
+ *
+ * The attributes alone: with a class' get_ownership() the device's directory, "uevent"
+ * and "power" would be the owner's as well, who could make udev do things.
+ *
+ * Context: may sleep. Return: 0 or -ENOMEM.
+ */
+int achan_sysfs_own(struct achan *channel)
+{
+	const struct achan_unit *unit = channel->unit;
+	unsigned int i;
+	int ret = 0;
+
+	if (uid_eq(unit->uid, GLOBAL_ROOT_UID) &&
+	    gid_eq(unit->gid, GLOBAL_ROOT_GID))
+		return 0;
+	for (i = 0; !ret && channel_attrs[i]; i++)
+		ret = sysfs_file_change_owner(&channel->dev.kobj,
+					      channel_attrs[i]->name, unit->uid,
+					      unit->gid);
+	return ret;
+}
 
 /* What ACHAN_IOC_STATS says, and what the channel is. */
 void achan_show_fdinfo(struct seq_file *m, struct file *filp)

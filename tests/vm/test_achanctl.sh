@@ -269,10 +269,21 @@ control_is_for_root() {
 }
 
 everybody_can_list_and_monitor() {
+	make public --node-mode 666
 	expect_as_nobody 0 achan0 achanctl list
-	expect_as_nobody 0 "next record" achanctl info achan0
-	expect_as_nobody 0 "ring" achanctl stats achan0
+	expect_as_nobody 0 "next record" achanctl info public
+	expect_as_nobody 0 "ring" achanctl stats public
 	expect_as_nobody $timed_out "no event" achanctl monitor --timeout 0.2
+}
+
+what_a_private_channel_does_is_not_for_everybody() {
+	make secret --node-mode 600
+	expect_as_nobody 0 "loop  the rest is for who may open the node" achanctl list
+	expect_as_nobody 0 "for who may open" achanctl info secret
+	expect_as_nobody 0 "for who may open" achanctl stats secret
+	refused grep -q records /tmp/said
+	achanctl list --json secret >/tmp/json
+	json /tmp/json "it[0]['config']['ring_bytes'] == 65536"
 }
 
 node_of_another_owner_says_for_whom_it_is() {

@@ -3,9 +3,12 @@
 #include "control.h"
 #include "module.h"
 
+#include <grp.h>
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 /* Opens, and as many closes. The library's storm has 10,000 events in any case. */
 #define STORM	5000
@@ -13,7 +16,8 @@
 struct netlink {
 	int fd;
 	uint16_t family;
-	uint32_t group;
+	uint32_t group;		/* for everybody */
+	uint32_t admin_group;
 	uint32_t sequence;
 	size_t length;
 	size_t at;
@@ -27,6 +31,8 @@ struct event {
 	char name[ACHAN_NAME_MAX];
 	uint32_t minor;
 	uint32_t peer_minor;
+	uint32_t kind;
+	bool known;		/* the next two came */
 	struct achan_config config;
 	struct achan_stats stats;
 };
@@ -110,7 +116,7 @@ static const void *data_of(const struct nlattr *attribute)
 	return (const char *)attribute + NLA_HDRLEN;
 }
 
-static uint32_t group_id(struct nlattr *groups)
+static uint32_t group_id(struct nlattr *groups, const char *name)
 {
 	struct nlattr *group, *attribute;
 	uint32_t id = 0;
@@ -123,8 +129,7 @@ static uint32_t group_id(struct nlattr *groups)
 			if (attribute->nla_type == CTRL_ATTR_MCAST_GRP_ID)
 				memcpy(&id, data_of(attribute), 4);
 			if (attribute->nla_type == CTRL_ATTR_MCAST_GRP_NAME)
-				ours = !strcmp(data_of(attribute),
-					       ACHAN_GENL_GROUP);
+				ours = !strcmp(data_of(attribute), name);
 		}
 		if (ours)
 			return id;
@@ -132,7 +137,13 @@ static uint32_t group_id(struct nlattr *groups)
 	return 0;
 }
 
-/* A socket that knows the family, and hears its group if @listen. */
+static long netlink_join(struct netlink *netlink, uint32_t group)
+{
+	return vm_errno(setsockopt(netlink->fd, SOL_NETLINK,
+				   NETLINK_ADD_MEMBERSHIP, &group, 4));
+}
+
+/* A socket that knows the family, and hears all about its events if @listen. */
 static struct netlink *netlink_open(bool listen, int receive_bytes)
 {
 	struct netlink *netlink = calloc(1, sizeof(*netlink));
@@ -163,15 +174,17 @@ static struct netlink *netlink_open(bool listen, int receive_bytes)
 
 		if (type == CTRL_ATTR_FAMILY_ID)
 			memcpy(&netlink->family, data_of(attribute), 2);
-		if (type == CTRL_ATTR_MCAST_GROUPS)
-			netlink->group = group_id(attribute);
+		if (type == CTRL_ATTR_MCAST_GROUPS) {
+			netlink->group = group_id(attribute, ACHAN_GENL_GROUP);
+			netlink->admin_group =
+				group_id(attribute, ACHAN_GENL_GROUP_ADMIN);
+		}
 	}
 	ck_assert_uint_ne(netlink->family, 0);
 	ck_assert_uint_ne(netlink->group, 0);
+	ck_assert_uint_ne(netlink->admin_group, 0);
 	if (listen)
-		ck_assert_int_eq(vm_errno(setsockopt(netlink->fd, SOL_NETLINK,
-						     NETLINK_ADD_MEMBERSHIP,
-						     &netlink->group, 4)), 0);
+		ck_assert_int_eq(netlink_join(netlink, netlink->admin_group), 0);
 	return netlink;
 }
 
@@ -197,11 +210,16 @@ static void take_attribute(struct event *event, const struct nlattr *attribute)
 	case ACHAN_ATTR_PEER_MINOR:
 		memcpy(&event->peer_minor, data, 4);
 		break;
+	case ACHAN_ATTR_KIND:
+		memcpy(&event->kind, data, 4);
+		break;
 	case ACHAN_ATTR_CONFIG:
+		event->known = true;
 		ck_assert_uint_eq(length, sizeof(event->config));
 		memcpy(&event->config, data, length);
 		break;
 	case ACHAN_ATTR_STATS:
+		ck_assert(event->known);
 		ck_assert_uint_eq(length, sizeof(event->stats));
 		memcpy(&event->stats, data, length);
 		break;
@@ -403,6 +421,251 @@ START_TEST(question_without_an_answer_is_an_error)
 }
 END_TEST
 
+/* Asks for a channel and takes the answer. */
+static struct event ask(struct netlink *netlink, uint32_t minor)
+{
+	struct request request = request_for(netlink, netlink->family,
+					     ACHAN_CMD_GET, 0);
+	struct event event;
+	int error;
+
+	add_attribute(&request, ACHAN_ATTR_MINOR, &minor, 4);
+	send_request(netlink, &request);
+	ck_assert(next_event(netlink, &event, vm_timeout_ms(VM_HANG_MS), &error));
+	ck_assert_int_eq(event.error, 0);
+	ck_assert_uint_eq(event.minor, minor);
+	ck_assert_uint_eq(event.kind, ACHAN_KIND_LOOP);
+	return event;
+}
+
+static void begin_dump(struct netlink *netlink)
+{
+	struct request request = request_for(netlink, netlink->family,
+					     ACHAN_CMD_GET, NLM_F_DUMP);
+
+	send_request(netlink, &request);
+}
+
+/* The rest of a dump: of how many channels it has the details, and of how many not. */
+static void take_dump(struct netlink *netlink, int *known, int *unknown)
+{
+	struct event event;
+	int error;
+
+	*known = 0;
+	*unknown = 0;
+	for (;;) {
+		ck_assert(next_event(netlink, &event, vm_timeout_ms(VM_HANG_MS),
+				     &error));
+		if (event.error)
+			break;
+		ck_assert_str_ne(event.name, "");
+		ck_assert_uint_ne(event.kind, 0);
+		if (event.known)
+			++*known;
+		else
+			++*unknown;
+	}
+	ck_assert_int_eq(event.error, 1);
+}
+
+#define OWNER	1001
+#define GROUP	1002
+#define NOBODY	65534
+
+/* Who asks: the owner, who has the group, who has it besides, anybody. */
+static const struct {
+	uid_t uid;
+	gid_t gid;
+	gid_t other;
+} askers[] = {
+	{ OWNER, NOBODY, NOBODY },
+	{ NOBODY, GROUP, NOBODY },
+	{ NOBODY, NOBODY, GROUP },
+	{ NOBODY, NOBODY, NOBODY },
+};
+
+struct question {
+	uint32_t minor;
+	unsigned int asker;
+};
+
+static bool can_read_attribute(uint32_t minor, const char *name)
+{
+	char path[96];
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/class/achan/achan%u/%s", minor, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		ck_assert_int_eq(errno, EACCES);
+	close(fd);
+	return fd >= 0;
+}
+
+static bool can_open_node(uint32_t minor, int flags)
+{
+	char path[40];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/achan%u", minor);
+	fd = open(path, flags | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		ck_assert_int_eq(errno, EACCES);
+	close(fd);
+	return fd >= 0;
+}
+
+/* All ways to know agree with what open() says to the same process. */
+static int ask_as(void *argument)
+{
+	struct question *question = argument;
+	unsigned int asker = question->asker;
+	struct netlink *netlink;
+	bool may;
+
+	if (setgroups(1, &askers[asker].other) || setgid(askers[asker].gid) ||
+	    setuid(askers[asker].uid))
+		return 1;
+	may = askers[asker].uid == OWNER ||
+	      can_open_node(question->minor, O_RDONLY) ||
+	      can_open_node(question->minor, O_WRONLY);
+	netlink = netlink_open(false, 1 << 16);
+	if (ask(netlink, question->minor).known != may)
+		return 2;
+	if (can_read_attribute(question->minor, "records_in") != may ||
+	    can_read_attribute(question->minor, "ring_bytes") != may)
+		return 3;
+	if (!can_read_attribute(question->minor, "name") ||
+	    !can_read_attribute(question->minor, "peer") ||
+	    !can_read_attribute(question->minor, "kind"))
+		return 4;
+	return 0;
+}
+
+/* Nobody but root writes what makes udev act. */
+static void check_owners(uint32_t minor)
+{
+	struct stat status;
+	char path[96];
+
+	snprintf(path, sizeof(path), "/sys/class/achan/achan%u/lost", minor);
+	ck_assert_int_eq(vm_errno(stat(path, &status)), 0);
+	ck_assert_int_eq(status.st_uid, OWNER);
+	ck_assert_int_eq(status.st_gid, GROUP);
+	snprintf(path, sizeof(path), "/sys/class/achan/achan%u/uevent", minor);
+	ck_assert_int_eq(vm_errno(stat(path, &status)), 0);
+	ck_assert_int_eq(status.st_uid, 0);
+}
+
+/* @_i: each mode of reading and writing for owner, group and others. */
+START_TEST(channel_is_known_to_who_may_open_its_node)
+{
+	struct achan_create create = control_loop("asked");
+	struct question question;
+
+	create.config.node_mode = (_i & 3) << 1 | (_i >> 2 & 3) << 4 |
+				  (_i >> 4 & 3) << 7;
+	/* 0 would be the default. */
+	if (!create.config.node_mode)
+		create.config.node_mode = 0100;
+	create.config.uid = OWNER;
+	create.config.gid = GROUP;
+	control_make(&create);
+	check_owners(create.minor);
+	question.minor = create.minor;
+	for (question.asker = 0; question.asker < VM_ARRAY_SIZE(askers);
+	     question.asker++) {
+		int status = vm_wait(vm_fork(ask_as, &question));
+
+		ck_assert_msg(WIFEXITED(status) && !WEXITSTATUS(status),
+			      "mode %o, asker %u: %#x", create.config.node_mode,
+			      question.asker, status);
+	}
+}
+END_TEST
+
+static void become(uid_t uid)
+{
+	ck_assert_int_eq(vm_errno(seteuid(uid)), 0);
+}
+
+/* A socket of root's in nobody's hands, and the other way round. */
+START_TEST(who_opened_the_socket_and_who_asks_both_count)
+{
+	struct achan_create create = control_loop("private");
+	struct netlink *of_root = netlink_open(false, 1 << 16), *of_nobody;
+
+	control_make(&create);
+	ck_assert(ask(of_root, create.minor).known);
+	become(NOBODY);
+	of_nobody = netlink_open(false, 1 << 16);
+	ck_assert(!ask(of_root, create.minor).known);
+	ck_assert(!ask(of_nobody, create.minor).known);
+	become(0);
+	ck_assert(!ask(of_nobody, create.minor).known);
+	ck_assert(ask(of_root, create.minor).known);
+}
+END_TEST
+
+/* More than go into one datagram. */
+#define DUMPED	200
+
+START_TEST(dump_is_answered_to_who_began_it)
+{
+	struct netlink *of_root = netlink_open(false, 1 << 20), *of_nobody;
+	int known, unknown;
+	char name[32];
+
+	for (int i = 0; i < DUMPED; i++) {
+		struct achan_create create;
+
+		snprintf(name, sizeof(name), "dumped-%d", i);
+		create = control_loop(name);
+		control_make(&create);
+	}
+	begin_dump(of_root);
+	become(NOBODY);
+	take_dump(of_root, &known, &unknown);
+	ck_assert_int_ge(known, DUMPED);
+	ck_assert_int_eq(unknown, 0);
+	of_nobody = netlink_open(false, 1 << 20);
+	begin_dump(of_nobody);
+	become(0);
+	take_dump(of_nobody, &known, &unknown);
+	ck_assert_int_eq(known, 0);
+	ck_assert_int_ge(unknown, DUMPED);
+	/* One that is not taken to its end. */
+	begin_dump(of_root);
+	close(of_root->fd);
+}
+END_TEST
+
+/* @_i: the node is private, and is for everybody. */
+START_TEST(event_tells_everybody_that_it_was_and_admins_all)
+{
+	struct netlink *admin = netlink_open(true, 1 << 20), *nobody;
+	struct achan_create create = control_loop("told");
+	struct event all, part;
+
+	create.config.node_mode = _i ? 0666 : 0660;
+	become(NOBODY);
+	nobody = netlink_open(false, 1 << 20);
+	ck_assert_int_eq(netlink_join(nobody, nobody->admin_group), -EPERM);
+	ck_assert_int_eq(netlink_join(nobody, nobody->group), 0);
+	become(0);
+	control_make(&create);
+	all = expect_event(admin, "told", ACHAN_EVENT_CREATED);
+	part = expect_event(nobody, "told", ACHAN_EVENT_CREATED);
+	ck_assert(all.known);
+	ck_assert_uint_eq(all.config.ring_bytes, 8192);
+	ck_assert_int_eq(part.known, _i);
+	ck_assert_uint_eq(part.sequence, all.sequence);
+	ck_assert_uint_eq(part.minor, create.minor);
+	ck_assert_uint_eq(part.kind, ACHAN_KIND_LOOP);
+}
+END_TEST
+
 static long open_and_close(void *argument)
 {
 	for (int i = vm_repeat(STORM); i > 0; i--)
@@ -554,6 +817,15 @@ int main(void)
 	tcase_add_test(tcase, overflow_is_told_once_until_there_is_room);
 	tcase_add_test(tcase,
 		       modules_in_the_kernel_hear_the_same_events_in_order);
+
+	tcase = control_tcase(suite, "access");
+	tcase_add_loop_test(tcase, channel_is_known_to_who_may_open_its_node, 0,
+			    64);
+	tcase_add_test(tcase, who_opened_the_socket_and_who_asks_both_count);
+	tcase_add_test(tcase, dump_is_answered_to_who_began_it);
+	tcase_add_loop_test(tcase,
+			    event_tells_everybody_that_it_was_and_admins_all, 0,
+			    2);
 
 	tcase = control_tcase(suite, "dump");
 	tcase_add_test(tcase, dump_has_every_channel);

@@ -145,6 +145,15 @@ void json_channel(struct json *json, const struct achan_channel *channel);
 /* "NAME (achanN)", or the node's name alone if it is the channel's. */
 const char *channel_label(const struct achan_channel *channel, char *text);
 
+/*
+ * More is known of it than its name, number and kind: the driver tells the rest to who
+ * may open its node.
+ */
+static inline bool channel_known(const struct achan_channel *channel)
+{
+	return channel->config.ring_bytes;
+}
+
 /* Opens the control device. Says what is wrong if it cannot. */
 enum status control_connect(struct achan_control **control);
 

@@ -136,6 +136,11 @@ void json_channel(struct json *json, const struct achan_channel *channel)
 	json_number(json, "minor", channel->minor);
 	if (channel->peer_minor != ACHAN_MINOR_NONE)
 		json_number(json, "peer_minor", channel->peer_minor);
+	if (!channel_known(channel)) {
+		json_string(json, "kind",
+			    word_of(kind_words, channel->config.kind));
+		return;
+	}
 	put_config(json, &channel->config);
 	put_stats(json, &channel->stats);
 }

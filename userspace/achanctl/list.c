@@ -54,6 +54,11 @@ static void print_row(const struct achan_channel *channel, int width)
 			stats->used * 100 / config->ring_bytes : 0;
 
 	snprintf(node, sizeof(node), "achan%" PRIu32, channel->minor);
+	if (!channel_known(channel)) {
+		printf("%-*s  %-9s  %-4s  the rest is for who may open the node\n", width,
+		       channel->name, node, word_of(kind_words, config->kind));
+		return;
+	}
 	printf("%-*s  %-9s  %-4s  %-7s  %-9s  %8s  %3" PRIu64 "%%  %7" PRIu32
 	       "  %7" PRIu32 "  %10" PRIu64 "  %8" PRIu64 "\n", width,
 	       channel->name, node, word_of(kind_words, config->kind),
@@ -159,6 +164,12 @@ static void print_info(const struct achan_channel *channel)
 	char size[TEXT_SIZE], used[TEXT_SIZE];
 
 	printf("name           %s\n", channel->name);
+	if (!channel_known(channel)) {
+		printf("node           /dev/achan%" PRIu32 "\n", channel->minor);
+		printf("kind           %s\n", word_of(kind_words, config->kind));
+		printf("the rest       for who may open the node\n");
+		return;
+	}
 	print_node(channel);
 	printf("kind           %s\n", word_of(kind_words, config->kind));
 	printf("mode           %s\n", word_of(mode_words, config->mode));

@@ -53,7 +53,8 @@ static void print_text(const struct achan_monitor_event *event)
 		       channel_label(&event->channel, label));
 	else
 		fputs(word_of(event_words, event->event), stdout);
-	if (event->event == ACHAN_EVENT_OVERFLOW)
+	if (event->event == ACHAN_EVENT_OVERFLOW &&
+	    channel_known(&event->channel))
 		printf("  %" PRIu64 " records lost so far", (uint64_t)stats->lost);
 	if (event->event == ACHAN_MONITOR_RESYNC && event->missed)
 		printf("  %" PRIu64 " events were missed", event->missed);

@@ -77,6 +77,10 @@ static void print_channel(const struct achan_channel *channel,
 	char size[TEXT_SIZE], high[TEXT_SIZE];
 
 	printf("%s\n", channel_label(channel, label));
+	if (!channel_known(channel)) {
+		printf("  counters are for who may open the node\n");
+		return;
+	}
 	printf("  ring     [%s] %" PRIu64 "%%  %s of %s, at most %s\n",
 	       format_bar(stats->used, ring, BAR_WIDTH, bar), percent,
 	       format_size(stats->used, used), format_size(ring, size),

@@ -887,7 +887,12 @@ struct achan_monitor_event {
 	 * cannot be told yet. If one follows, another RESYNC tells then.
 	 */
 	uint64_t missed;
-	/** The channel. Zero but for the minors if there is none. */
+	/**
+	 * The channel. Zero but for the minors if there is none. Its configuration
+	 * and counters are told to who may open its node, and to CAP_SYS_ADMIN;
+	 * with an event, to CAP_SYS_ADMIN alone, unless everybody may open the node.
+	 * For others they are zero, ring_bytes too, but for the kind.
+	 */
 	struct achan_channel channel;
 };
 

@@ -16,9 +16,10 @@
 struct achan_monitor {
 	uint32_t stamp;
 	int fd;
-	/* What the kernel calls the family and its group. */
+	/* What the kernel calls the family and its groups; 0: it has no such group. */
 	uint16_t family;
 	uint32_t group;
+	uint32_t admin_group;
 	/* Number of the event to come; known from the first one on. */
 	uint64_t next_event;
 	bool next_known;
@@ -93,7 +94,16 @@ static int transmit(struct achan_monitor *monitor,
 
 /* -------------------------------------------------- finding the family */
 
-static int take_group(struct achan_netlink_attribute group, uint32_t *id)
+/* What the kernel says of a family. */
+struct family {
+	uint16_t id;
+	uint32_t version;
+	uint32_t group;
+	uint32_t admin_group;
+};
+
+static int take_group(struct achan_netlink_attribute group,
+		      struct family *family)
 {
 	struct achan_netlink_attribute attribute;
 	char name[GENL_NAMSIZ] = "";
@@ -111,16 +121,11 @@ static int take_group(struct achan_netlink_attribute group, uint32_t *id)
 			return ret;
 	}
 	if (!ret && !strcmp(name, ACHAN_GENL_GROUP))
-		*id = number;
+		family->group = number;
+	if (!ret && !strcmp(name, ACHAN_GENL_GROUP_ADMIN))
+		family->admin_group = number;
 	return ret;
 }
-
-/* What the kernel says of a family. */
-struct family {
-	uint16_t id;
-	uint32_t version;
-	uint32_t group;
-};
 
 static int take_family(struct achan_netlink_attribute attributes,
 		       struct family *family)
@@ -141,7 +146,7 @@ static int take_family(struct achan_netlink_attribute attributes,
 		case CTRL_ATTR_MCAST_GROUPS:
 			while ((ret = achan_netlink_attribute(&attribute,
 							      &group)) > 0) {
-				ret = take_group(group, &family->group);
+				ret = take_group(group, family);
 				if (ret)
 					break;
 			}
@@ -202,6 +207,7 @@ static int find_family(struct achan_monitor *monitor)
 		return -EPROTONOSUPPORT;
 	monitor->family = family.id;
 	monitor->group = family.group;
+	monitor->admin_group = family.admin_group;
 	return 0;
 }
 
@@ -213,6 +219,20 @@ static int set_option(int fd, int level, int option, int value)
 					  sizeof(value)));
 
 	return ret < 0 ? ret : 0;
+}
+
+static int join(struct achan_monitor *monitor, uint32_t group)
+{
+	return set_option(monitor->fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP,
+			  (int)group);
+}
+
+/* Both groups have the same events: the one that says more, where it may be had. */
+static int join_events(struct achan_monitor *monitor)
+{
+	if (monitor->admin_group && !join(monitor, monitor->admin_group))
+		return 0;
+	return join(monitor, monitor->group);
 }
 
 static int connect_monitor(struct achan_monitor *monitor,
@@ -234,12 +254,8 @@ static int connect_monitor(struct achan_monitor *monitor,
 	if (ret || opts->flags & ACHAN_MONITOR_QUIET)
 		return ret;
 	/* The group of families that come and go has the number of its own. */
-	ret = set_option(monitor->fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP,
-			 GENL_ID_CTRL);
-	if (ret)
-		return ret;
-	return set_option(monitor->fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP,
-			  (int)monitor->group);
+	ret = join(monitor, GENL_ID_CTRL);
+	return ret ? ret : join_events(monitor);
 }
 
 int achan_monitor_new(struct achan_monitor **result,
@@ -318,6 +334,9 @@ static int take_attribute(const struct achan_netlink_attribute *attribute,
 	case ACHAN_ATTR_PEER_MINOR:
 		return achan_netlink_number(attribute, &channel->peer_minor,
 					    sizeof(channel->peer_minor));
+	case ACHAN_ATTR_KIND:
+		return achan_netlink_number(attribute, &channel->config.kind,
+					    sizeof(channel->config.kind));
 	case ACHAN_ATTR_CONFIG:
 		achan_netlink_struct(attribute, &channel->config,
 				     sizeof(channel->config));

@@ -383,18 +383,26 @@ struct achan_channel {
 /*
  * The generic-netlink family: events about channels, and a dump of them.
  *
- * ACHAN_CMD_EVENT is what the group sends: EVENT, EVENT_SEQUENCE, TIMESTAMP,
- * NAME, MINOR, PEER_MINOR, CONFIG, STATS. EVENT_SEQUENCE counts all events by
+ * ACHAN_CMD_EVENT is what the groups send: EVENT, EVENT_SEQUENCE, TIMESTAMP,
+ * NAME, MINOR, PEER_MINOR, KIND, CONFIG, STATS. EVENT_SEQUENCE counts all events by
  * one: a gap, as ENOBUFS does, says that the receiver was too slow and has to
  * look at all channels anew.
  *
+ * Anybody may join the first group: CONFIG and STATS are left out there but for
+ * channels whose node everybody may open. The second one is for CAP_SYS_ADMIN, -EPERM
+ * for others, and has them always. Both have the same events with the same numbers.
+ *
  * ACHAN_CMD_GET as a dump answers with a message for each channel: the same but
  * for EVENT and TIMESTAMP; EVENT_SEQUENCE is that of the latest event already
- * in it. Without NLM_F_DUMP it takes NAME or MINOR and answers with that one.
+ * in it. Without NLM_F_DUMP it takes NAME or MINOR and answers with that one. CONFIG
+ * and STATS are there where both who opened the socket and who sent the request may
+ * open the channel's node, by the owner, group and mode that it was created with, or
+ * have CAP_SYS_ADMIN.
  */
 #define ACHAN_GENL_NAME		"achan"
 #define ACHAN_GENL_VERSION	1
 #define ACHAN_GENL_GROUP	"events"
+#define ACHAN_GENL_GROUP_ADMIN	"events-admin"
 
 /* enum achan_command */
 #define ACHAN_CMD_GET		1
@@ -408,9 +416,10 @@ struct achan_channel {
 #define ACHAN_ATTR_NAME		5	/* string */
 #define ACHAN_ATTR_MINOR	6	/* u32 */
 #define ACHAN_ATTR_PEER_MINOR	7	/* u32, left out for no pair */
-#define ACHAN_ATTR_CONFIG	8	/* struct achan_config */
-#define ACHAN_ATTR_STATS	9	/* struct achan_stats, may grow */
-#define ACHAN_ATTR_MAX		9
+#define ACHAN_ATTR_CONFIG	8	/* struct achan_config; see above */
+#define ACHAN_ATTR_STATS	9	/* struct achan_stats, may grow; see above */
+#define ACHAN_ATTR_KIND		10	/* u32, ACHAN_KIND_* */
+#define ACHAN_ATTR_MAX		10
 
 /* enum achan_event */
 #define ACHAN_EVENT_CREATED	1
