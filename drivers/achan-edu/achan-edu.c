@@ -562,5 +562,6 @@ module_pci_driver(edu_driver);
 
 MODULE_DESCRIPTION("QEMU's edu device as asynchronous channels");
 MODULE_AUTHOR("The achan developers");
+MODULE_VERSION(ACHAN_RELEASE);
 MODULE_LICENSE("GPL");
 MODULE_INFO(import_ns, "ACHAN");

@@ -457,4 +457,5 @@ module_platform_driver(achan_irq_driver);
 MODULE_INFO(import_ns, "ACHAN");
 MODULE_DESCRIPTION("Interrupt lines as channels of timestamped records");
 MODULE_AUTHOR("The achan developers");
+MODULE_VERSION(ACHAN_RELEASE);
 MODULE_LICENSE("GPL");

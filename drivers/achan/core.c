@@ -675,4 +675,5 @@ module_exit(achan_exit);
 
 MODULE_DESCRIPTION("Asynchronous channels: records between drivers and processes");
 MODULE_AUTHOR("The achan developers");
+MODULE_VERSION(ACHAN_RELEASE);
 MODULE_LICENSE("GPL");

@@ -17,8 +17,15 @@
 #define _LINUX_ACHAN_H
 
 #include <linux/notifier.h>
+#include <linux/stringify.h>
 #include <linux/types.h>
+#include <uapi/linux/achan-version.h>
 #include <uapi/linux/achan.h>
+
+/* The release, as in "1.2.3": what achan's own modules have as MODULE_VERSION(). */
+#define ACHAN_RELEASE	__stringify(ACHAN_VERSION_MAJOR) "." \
+			__stringify(ACHAN_VERSION_MINOR) "." \
+			__stringify(ACHAN_VERSION_PATCH)
 
 struct achan;
 struct device;

@@ -3,6 +3,7 @@
 #include "control.h"
 
 #include <dirent.h>
+#include <linux/achan-version.h>
 #include <sys/ioctl.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -29,6 +30,20 @@ START_TEST(node_is_for_root_alone)
 	ck_assert_int_eq(status.st_mode & 07777, 0600);
 	ck_assert_int_eq(status.st_uid, 0);
 	ck_assert_int_eq(status.st_gid, 0);
+}
+END_TEST
+
+START_TEST(module_tells_the_release)
+{
+	int major, minor, patch;
+	FILE *file = fopen("/sys/module/achan/version", "re");
+
+	ck_assert_msg(file, "the module's version: %s", strerror(errno));
+	ck_assert_int_eq(fscanf(file, "%d.%d.%d", &major, &minor, &patch), 3);
+	fclose(file);
+	ck_assert_int_eq(major, ACHAN_VERSION_MAJOR);
+	ck_assert_int_eq(minor, ACHAN_VERSION_MINOR);
+	ck_assert_int_eq(patch, ACHAN_VERSION_PATCH);
 }
 END_TEST
 
@@ -882,6 +897,7 @@ int main(void)
 	TCase *tcase = control_tcase(suite, "handshake");
 
 	tcase_add_test(tcase, node_is_for_root_alone);
+	tcase_add_test(tcase, module_tells_the_release);
 	tcase_add_test(tcase, handshake_tells_version_and_features);
 	tcase_add_test(tcase,
 		       handshake_of_another_age_is_eprotonosupport_and_says_which);

@@ -52,6 +52,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include <linux/achan-version.h>
 #include <linux/achan.h>
 
 #ifdef __cplusplus
@@ -61,10 +62,6 @@ extern "C" {
 #define ACHAN_API	__attribute__((visibility("default")))
 
 /* ------------------------------------------------------------- version */
-
-#define ACHAN_VERSION_MAJOR	0
-#define ACHAN_VERSION_MINOR	1
-#define ACHAN_VERSION_PATCH	0
 
 /* A version as one number that grows with it. */
 #define ACHAN_VERSION_OF(major, minor, patch)				\
