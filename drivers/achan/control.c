@@ -111,7 +111,8 @@ static long control_set(void __user *argument)
 	if (!all_zero(set.reserved, sizeof(set.reserved)) ||
 	    !terminated(set.name))
 		return -EINVAL;
-	mutex_lock(&achan_registry_lock);
+	if (mutex_lock_killable(&achan_registry_lock))
+		return -EINTR;
 	channel = achan_registry_get(set.name, set.minor);
 	if (channel)
 		ret = achan_channel_set(channel, set.mask, &set.config);
@@ -140,7 +141,8 @@ static long control_describe(struct file *filp, void __user *argument,
 		return -EFAULT;
 	if (!terminated(description.name) || (next && *description.name))
 		return -EINVAL;
-	mutex_lock(&achan_registry_lock);
+	if (mutex_lock_killable(&achan_registry_lock))
+		return -EINTR;
 	channel = next ? achan_registry_next(description.minor) :
 			 achan_registry_get(description.name,
 					    description.minor);

@@ -509,7 +509,8 @@ static int check_set(const struct achan *channel, u32 mask,
  * Whoever waits is looked at anew, since a mark that is lower now may have been
  * reached.
  *
- * Context: may sleep. Return: 0, or -EINVAL and nothing is changed.
+ * Context: may sleep. Return: 0; or -EINVAL, or -EINTR for a fatal signal, and nothing
+ * is changed.
  */
 int achan_channel_set(struct achan *channel, u32 mask,
 		      const struct achan_config *config)
@@ -520,7 +521,8 @@ int achan_channel_set(struct achan *channel, u32 mask,
 	if (ret)
 		return ret;
 	policy_of(config, &wanted);
-	mutex_lock(&channel->unit->ends);
+	if (mutex_lock_killable(&channel->unit->ends))
+		return -EINTR;
 	/* Its overflow is that of what it pushes. */
 	set_lane(channel->rx, mask & (channel->provider ?
 		 ~ACHAN_SET_WRITE_LOW : ACHAN_SET_OF_READERS), &wanted);

@@ -297,7 +297,8 @@ static bool dump_next(struct sk_buff *skb, struct netlink_callback *cb)
 	struct achan *channel;
 	bool filled = false;
 
-	mutex_lock(&achan_registry_lock);
+	if (mutex_lock_killable(&achan_registry_lock))
+		return false;
 	cb->seq = achan_registry_generation();
 	channel = achan_registry_next(dump->minor);
 	if (channel)
@@ -332,8 +333,11 @@ static int get_one(struct sk_buff *request, struct genl_info *info)
 	skb = genlmsg_new(MESSAGE_BYTES, GFP_KERNEL);
 	if (!skb)
 		return -ENOMEM;
+	if (mutex_lock_killable(&achan_registry_lock)) {
+		nlmsg_free(skb);
+		return -EINTR;
+	}
 	asker_get(&asker, request);
-	mutex_lock(&achan_registry_lock);
 	channel = achan_registry_get(name ? nla_data(name) : "",
 				     minor ? nla_get_u32(minor) : 0);
 	if (channel)

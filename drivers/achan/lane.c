@@ -528,7 +528,7 @@ int achan_lane_push(struct achan_lane *lane, const void *data, u32 length,
  */
 void achan_lane_released(struct achan_lane *lane)
 {
-	/* The barrier pairs with the one in wait_event_idle_exclusive(). */
+	/* The barrier pairs with the one in prepare_to_wait_event(). */
 	if (wq_has_sleeper(&lane->claim_wait))
 		wake_up(&lane->claim_wait);
 }

@@ -211,7 +211,8 @@ void achan_provider_detach(struct achan *channel)
  * Context: may sleep; not from a notifier of achan's, nor with a lock held that the
  * operations take. Return: the channel, to be given to achan_destroy();
  * ERR_PTR(-EINVAL) for a name or a value that cannot be, ERR_PTR(-EEXIST) for a name
- * that there is, ERR_PTR(-ENOSPC) if there are too many, ERR_PTR(-ENOMEM).
+ * that there is, ERR_PTR(-ENOSPC) if there are too many, ERR_PTR(-EINTR) for a fatal
+ * signal, ERR_PTR(-ENOMEM).
  */
 struct achan *achan_create(const struct achan_description *description)
 {

@@ -169,7 +169,8 @@ static void take(struct achan_unit *unit)
  *
  * Context: may sleep. Return: the unit, which somebody may remove at any time,
  * unless it is a provider's; ERR_PTR(-EINVAL) for a name that cannot be,
- * ERR_PTR(-EEXIST) for one that there is, and what achan_unit_create() says.
+ * ERR_PTR(-EEXIST) for one that there is, ERR_PTR(-EINTR) for a fatal signal, and what
+ * achan_unit_create() says.
  */
 struct achan_unit *
 achan_registry_create(const struct achan_config *config,
@@ -180,7 +181,8 @@ achan_registry_create(const struct achan_config *config,
 	struct achan_unit *unit;
 	int ret;
 
-	mutex_lock(&achan_registry_lock);
+	if (mutex_lock_killable(&achan_registry_lock))
+		return ERR_PTR(-EINTR);
 	ret = check_names(names, nr);
 	unit = ret ? ERR_PTR(ret) :
 		     achan_unit_create(config, names, description);
@@ -217,14 +219,15 @@ void achan_registry_take(struct achan_unit *unit)
  * others have been given.
  *
  * Context: may sleep. Return: 0; -ENOENT; -EPERM for a provider's, which is its own
- * to remove.
+ * to remove; -EINTR for a fatal signal.
  */
 int achan_registry_remove(const char *name, u32 minor)
 {
 	struct achan *channel;
 	int ret = 0;
 
-	mutex_lock(&achan_registry_lock);
+	if (mutex_lock_killable(&achan_registry_lock))
+		return -EINTR;
 	channel = find(name, minor);
 	if (!channel)
 		ret = -ENOENT;
