@@ -337,10 +337,14 @@ END_TEST
 START_TEST(what_a_character_device_cannot)
 {
 	struct stat stat;
-	int fd;
+	int fd, ends[2];
 
 	begin(_i);
 	fd = must_open(O_RDWR);
+	ck_assert_int_eq(pipe(ends), 0);
+	vm_write(fd, "x", 1);
+	ck_assert_int_eq(vm_errno(tee(fd, ends[1], 1, 0)),
+			 _i == FIFO ? 1 : -EINVAL);
 	ck_assert_int_eq(fstat(fd, &stat), 0);
 	ck_assert_int_eq(!!S_ISFIFO(stat.st_mode), _i == FIFO);
 	ck_assert_int_eq(vm_errno(fcntl(fd, F_GETPIPE_SZ)),
@@ -379,7 +383,7 @@ START_TEST(raced_opens_and_closes)
 		ck_assert_int_eq(vm_join(&threads[i]), 0);
 	/* Whoever is left has somebody to meet until both have done. */
 	for (int i = 3; i < 5; i++) {
-		while (!pthread_tryjoin_np(threads[i].thread, NULL) == 0)
+		while (pthread_tryjoin_np(threads[i].thread, NULL))
 			close(must_open(O_RDWR));
 		ck_assert_int_eq(threads[i].result, 0);
 	}
