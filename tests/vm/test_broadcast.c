@@ -296,8 +296,9 @@ START_TEST(last_writer_leaves_the_end_to_every_reader)
 	create.config.delivery = ACHAN_DELIVERY_BROADCAST;
 	create.config.hangup = ACHAN_HANGUP_FIFO;
 	control_make(&create);
-	out = writer(0);
+	signal(SIGPIPE, SIG_IGN);
 	one = reader(O_NONBLOCK);
+	out = writer(0);
 	other = reader(O_NONBLOCK);
 	vm_write(out, "last", 4);
 	close(out);
@@ -377,9 +378,13 @@ START_TEST(sixty_four_readers_of_different_speed_account_for_every_record)
 	create.config.overflow = _i;
 	create.config.hangup = ACHAN_HANGUP_FIFO;
 	control_make(&create);
+	/* A named pipe's writer waits for a reader. */
+	readings[0].fd = reader(O_NONBLOCK);
 	out = writer(0);
+	vm_set_nonblock(readings[0].fd, false);
 	for (int i = 0; i < READERS; i++) {
-		readings[i] = (struct reading){ .fd = reader(0), .number = i };
+		readings[i] = (struct reading){
+			.fd = i ? reader(0) : readings[0].fd, .number = i };
 		vm_set_flags(readings[i].fd, ACHAN_OPEN_FRAMED);
 		vm_spawn(&threads[i], read_at_own_speed, &readings[i]);
 	}
