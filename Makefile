@@ -435,7 +435,7 @@ profile: setup
 	@scripts/profile $(build)/bench/trace $(build)/bench/profile.txt
 
 counted := record batch kernel signal async parked cancel channels filled listeners \
-	switch
+	life switch
 bench_guest = scripts/guest --name=bench-$(1) --results=$(results) --memory=1024 $(2) \
 	--append="nokaslr iomem=relaxed cryptomgr.notests" \
 	$$(scripts/kernel --image $(plain)) $(build)/bench-$(plain).cpio command

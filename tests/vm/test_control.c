@@ -872,14 +872,14 @@ START_TEST(one_more_channel_than_can_be_is_enospc)
 			deadline = vm_now_ms() + vm_timeout_ms(20000);
 		}
 	} while ((!ret || there + made < CHANNELS) && vm_now_ms() < deadline);
-	ck_assert_int_eq(ret, -ENOSPC);
+	ck_assert_msg(ret == -ENOSPC, "A ret %ld there %u made %u now %u", ret, there, made, channels());
 	ck_assert_uint_eq(there + made, CHANNELS);
 	/* One that goes makes room for one, but not for a pair. */
 	ck_assert_int_eq(control_remove("many-7"), 0);
 	create = control_pair("two");
 	do {
 		ret = control_call(ACHAN_CTL_CREATE, &create);
-		ck_assert_int_eq(ret, -ENOSPC);
+		ck_assert_msg(ret == -ENOSPC, "B ret %ld there %u made %u now %u", ret, there, made, channels());
 		create = control_loop("many-7");
 		ret = control_call(ACHAN_CTL_CREATE, &create);
 	} while (ret == -ENOSPC);

@@ -26,7 +26,7 @@
 static const struct figure *const figures[] = {
 	&record_figure,	  &batch_figure,     &kernel_figure, &signal_figure,
 	&async_figure,	  &parked_figure,    &cancel_figure, &channels_figure,
-	&filled_figure,	  &listeners_figure, &switch_figure, &pair_figure,
+	&filled_figure,	  &listeners_figure, &life_figure, &switch_figure, &pair_figure,
 	&flow_figure,
 };
 

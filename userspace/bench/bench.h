@@ -85,6 +85,7 @@ extern const struct figure cancel_figure;
 extern const struct figure channels_figure;
 extern const struct figure filled_figure;
 extern const struct figure listeners_figure;
+extern const struct figure life_figure;
 extern const struct figure switch_figure;
 extern const struct figure pair_figure;
 extern const struct figure flow_figure;
