@@ -208,6 +208,7 @@ other_modules	= $(call modules_of,test_events,tests/vm/modules/achan_listener) \
 		tests/vm/modules/,achan_probe achan_clock achan_adder)) \
 	$(call modules_of,test_teardown,tests/vm/modules/achan_delay) \
 	$(call modules_of,test_edu,drivers/achan-edu/achan-edu) \
+	$(call modules_of,test_line,drivers/achan-irq/achan-irq tests/vm/modules/achan_line) \
 	$(call modules_of,test_irq,drivers/achan-irq/achan-irq)
 edu_in_guest	= $(build)/module-$(kernel)/drivers/achan-edu/achan-edu.ko=/lib/
 programs	= $(build)$(if $(filter arm64,$(kernel)),/arm64)/tests/vm

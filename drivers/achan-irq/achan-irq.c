@@ -304,8 +304,8 @@ static void disable_lazily(void *data)
 }
 
 /*
- * Or a line would be turned off only when it interrupts once more. Whoever has the line
- * next finds it as it was.
+ * Or a line would be turned off only when it interrupts once more. free_irq() takes the
+ * flag back; where the probe fails before there is a handler, nobody else does.
  */
 static int disable_at_once(struct achan_irq_line *line)
 {

@@ -200,6 +200,7 @@ load_and_unload_again_and_again() {
 
 # As root leaves it who wrote to the node before the module was loaded.
 file_in_the_place_of_a_node_is_told_in_the_log() {
+	trap 'rmmod achan 2>/dev/null || true; rm -f /dev/achan1' EXIT
 	echo "file in the way $$" >/dev/kmsg
 	load
 	if dmesg | sed "1,/file in the way $$/d" | grep 'is not the node'; then
