@@ -22,11 +22,12 @@
  * 6.4 made splice() tell those who watch the file that is written. Before, that was
  * left to splice_write().
  */
+static inline void achan_splice_modified(struct file *out)
+{
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
-#define achan_splice_modified(out)	fsnotify_modify(out)
-#else
-#define achan_splice_modified(out)	do { } while (0)
+	fsnotify_modify(out);
 #endif
+}
 
 /*
  * 6.4 brought iter_iov_addr() and iter_iov_len(), which see an ITER_UBUF as
