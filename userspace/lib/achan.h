@@ -648,6 +648,37 @@ ACHAN_API int achan_queue_cancel(struct achan_queue *queue,
 				 struct achan_req *req);
 
 /**
+ * Give a request up: cancel it, wait for its completion and take it.
+ *
+ * A request can complete with data at the same moment. The data has then left
+ * the channel, so the caller must use it: look at @p res.
+ *
+ * The callback is not run; afterwards end the use of the request with
+ * achan_req_put(). Completions of other requests stay in the queue. The wait
+ * lasts until the request ends, which on a channel is at once, and which no
+ * signal shortens. It may be called from a callback.
+ *
+ * @param queue  the queue
+ * @param req    a request in flight
+ * @param res    the result, as in struct achan_cqe: -ECANCELED if nothing was
+ *               moved; stored only on success
+ * @return 0; -EALREADY if the completion was taken before: it has the result;
+ *         -EBUSY if another thread gives the same request up; -EINVAL if the
+ *         request was not submitted or is of another queue
+ */
+ACHAN_API int achan_queue_cancel_wait(struct achan_queue *queue,
+				      struct achan_req *req, int64_t *res);
+
+/**
+ * Ask the kernel to cancel each request in flight. Take the completions
+ * afterwards, until achan_queue_in_flight() is 0, and use their data.
+ *
+ * @param queue  the queue
+ * @return how many requests were in flight
+ */
+ACHAN_API int achan_queue_cancel_all(struct achan_queue *queue);
+
+/**
  * Take completions that are there, in most cases without a system call.
  *
  * @param queue  the queue
@@ -707,13 +738,20 @@ ACHAN_API int achan_queue_in_flight(const struct achan_queue *queue);
  * Cancel what is in flight, take the remaining completions, running their
  * callbacks, and end the queue.
  *
+ * A request can complete with data instead of being cancelled. The result goes
+ * to its callback; without a callback it is lost, and counted in what this
+ * function returns. A program that cannot lose data and has no callbacks calls
+ * achan_queue_cancel_all() and takes all completions first.
+ *
  * Waits for every request; one on a file that cannot cancel is waited for
  * until it ends by itself. Afterwards the kernel touches none of the buffers.
  * No other call on the queue may be running.
  *
  * @param queue  the queue, or NULL
+ * @return how many requests without a callback had moved data, or had events,
+ *         and nobody got the result; 0 if nothing was lost, and in a child
  */
-ACHAN_API void achan_queue_free(struct achan_queue *queue);
+ACHAN_API int achan_queue_free(struct achan_queue *queue);
 
 /* ------------------------------------------------------------- control */
 
