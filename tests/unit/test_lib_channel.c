@@ -189,7 +189,10 @@ START_TEST(open_options_of_a_later_version_pass_only_if_zero)
 	large.later[7] = 0;
 	ck_assert_int_eq(achan_open(&channel, fifo, &large.opts), 0);
 	achan_close(channel);
-	large.opts.sz = sizeof(large.opts) - 1;
+	large.opts.reserved[6] = 1;
+	ck_assert_int_eq(achan_open(&channel, fifo, &large.opts), -EINVAL);
+	large.opts.reserved[6] = 0;
+	large.opts.sz = offsetof(struct achan_open_opts, interruptible) - 1;
 	ck_assert_int_eq(achan_open(&channel, fifo, &large.opts), -EINVAL);
 	large.opts.sz = 0;
 	ck_assert_int_eq(achan_open(&channel, fifo, &large.opts), -EINVAL);
@@ -445,6 +448,81 @@ START_TEST(read_waits_for_a_writer_through_signals)
 }
 END_TEST
 
+static void interrupt_with_restart(void)
+{
+	struct sigaction action = { .sa_handler = count_interruption,
+				    .sa_flags = SA_RESTART };
+
+	sigaction(SIGUSR1, &action, NULL);
+}
+
+/* Bit 0: O_NONBLOCK; bit 1: with a time-out. */
+START_TEST(interruptible_read_ends_with_eintr)
+{
+	struct achan *ends[2];
+	struct reader reader = {
+		.timeout_ns = _i & 2 ? unit_timeout_ns(20) : -1,
+	};
+	pthread_t thread;
+
+	if (!can_decline_to_wait(__func__, _i & 1 ? O_NONBLOCK : 0))
+		return;
+	interrupt_with_restart();
+	library_pipe(ends, _i & 1 ? O_NONBLOCK : 0);
+	ck_assert_int_eq(achan_set_interruptible(NULL, true), -EINVAL);
+	ck_assert_int_eq(achan_set_interruptible(ends[0], true), 0);
+	reader.channel = ends[0];
+	thread = start_reader(&reader);
+	pthread_kill(thread, SIGUSR1);
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(reader.result, -EINTR);
+	/* What is there is read all the same. */
+	library_write_bytes(ends[1], 1);
+	run_reader(&reader);
+	ck_assert_int_eq(reader.result, 1);
+	library_close(ends);
+}
+END_TEST
+
+static void *fill_pipe(void *argument)
+{
+	static char large[1 << 20];
+	struct reader *writer = argument;
+
+	atomic_store(&writer->tid, (int)syscall(SYS_gettid));
+	writer->result = achan_write(writer->channel, large, sizeof(large), -1);
+	return NULL;
+}
+
+START_TEST(interruptible_write_returns_the_part_or_eintr)
+{
+	struct achan *ends[2];
+	struct reader writer = { 0 };
+	pthread_t thread;
+	ssize_t part = 0;
+
+	interrupt_with_restart();
+	library_pipe(ends, O_NONBLOCK);
+	writer.channel = ends[1];
+	ck_assert_int_eq(achan_set_interruptible(ends[1], true), 0);
+	for (int i = 0; i < 2; i++) {
+		atomic_store(&writer.tid, 0);
+		ck_assert_int_eq(pthread_create(&thread, NULL, fill_pipe,
+						&writer), 0);
+		ck_assert(library_reaches(&writer.tid, 1));
+		ck_assert(unit_wait_sleeping(writer.tid));
+		pthread_kill(thread, SIGUSR1);
+		pthread_join(thread, NULL);
+		if (!i)
+			part = writer.result;
+	}
+	ck_assert_int_gt(part, 0);
+	ck_assert_int_lt(part, 1 << 20);
+	ck_assert_int_eq(writer.result, -EINTR);
+	library_close(ends);
+}
+END_TEST
+
 START_TEST(read_returns_0_at_the_end_of_data)
 {
 	struct achan *ends[2];
@@ -611,7 +689,6 @@ START_TEST(poll_is_interrupted_by_a_signal)
 	reader.channel = ends[0];
 	pthread_create(&thread, NULL, run_poll, &reader);
 	ck_assert(library_reaches(&reader.tid, 1));
-	ck_assert(unit_wait_sleeping(reader.tid));
 	pthread_kill(thread, SIGUSR1);
 	pthread_join(thread, NULL);
 	ck_assert_int_eq(reader.result, -EINTR);
@@ -792,6 +869,8 @@ static TCase *transfer_case(void)
 			    0, 2);
 	tcase_add_loop_test(tcase, read_waits_for_a_writer_through_signals, 0,
 			    4);
+	tcase_add_loop_test(tcase, interruptible_read_ends_with_eintr, 0, 4);
+	tcase_add_test(tcase, interruptible_write_returns_the_part_or_eintr);
 	tcase_add_test(tcase, read_returns_0_at_the_end_of_data);
 	tcase_add_test(tcase, read_and_write_of_the_wrong_end_are_ebadf);
 	tcase_add_loop_test(tcase, write_takes_all_as_room_comes, 0, 4);

@@ -112,6 +112,10 @@ struct achan_open_opts {
 	int flags;
 	/** ACHAN_OPEN_FRAMED or 0, see achan_set_framed() */
 	uint32_t channel_flags;
+	/** true: signals end waits, see achan_set_interruptible() */
+	bool interruptible;
+	/** zero */
+	uint8_t reserved[7];
 };
 
 /**
@@ -203,10 +207,28 @@ ACHAN_API int achan_get_stats(struct achan *channel, struct achan_stats *stats);
 ACHAN_API int achan_set_framed(struct achan *channel, bool framed);
 
 /**
+ * Choose whether a signal ends achan_read() and achan_write() while they wait.
+ *
+ * By default they go on. If chosen, they return -EINTR when a signal handler
+ * has run while they waited, SA_RESTART or not, so that the program can act on
+ * the signal; nothing was read or written then. As usual with signals, one
+ * whose handler ran before the wait began does not end it.
+ *
+ * The choice belongs to the handle. The other calls that wait need none:
+ * achan_poll() and achan_queue_wait() always return -EINTR.
+ *
+ * @param channel        the channel
+ * @param interruptible  true to return -EINTR
+ * @return 0
+ */
+ACHAN_API int achan_set_interruptible(struct achan *channel,
+				      bool interruptible);
+
+/**
  * Read once there is something to read.
  *
- * Interruption by a signal is not reported: the call goes on until its time
- * has passed.
+ * Interruption by a signal is not reported, unless the channel is
+ * interruptible: the call goes on until its time has passed.
  *
  * @param channel     the channel
  * @param buf         where to put the data
@@ -215,6 +237,7 @@ ACHAN_API int achan_set_framed(struct achan *channel, bool framed);
  * @return bytes read, 0 only at the end of data or if @p len is 0;
  *         -EAGAIN with time-out 0 and nothing there;
  *         -ETIMEDOUT if nothing came in a longer time;
+ *         -EINTR if a signal came and achan_set_interruptible() was chosen;
  *         -EMSGSIZE if the next record or frame is larger than @p len, it
  *         stays in the channel;
  *         -EOPNOTSUPP with time-out 0 or more on a file that has neither
@@ -227,8 +250,8 @@ ACHAN_API ssize_t achan_read(struct achan *channel, void *buf, size_t len,
 /**
  * Write all of a buffer.
  *
- * Interruption by a signal is not reported: the call goes on until its time
- * has passed.
+ * Interruption by a signal is not reported, unless the channel is
+ * interruptible: the call goes on until its time has passed.
  *
  * @param channel     the channel
  * @param buf         the data
@@ -236,9 +259,11 @@ ACHAN_API ssize_t achan_read(struct achan *channel, void *buf, size_t len,
  * @param timeout_ns  how long to wait for room, for all of it together; below
  *                    0: for ever
  * @return bytes written, which on a stream can be fewer than @p len if the
- *         time passed or an error came after a part was written;
+ *         time passed, an error came or, on an interruptible channel, a signal
+ *         came after a part was written;
  *         -EAGAIN with time-out 0 and no room;
  *         -ETIMEDOUT if no room came in a longer time;
+ *         -EINTR as for achan_read(), with nothing written;
  *         -EMSGSIZE if a message is larger than the channel can ever hold;
  *         -EOPNOTSUPP as for achan_read(); else what write(2) gives
  */

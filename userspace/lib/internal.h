@@ -144,6 +144,8 @@ struct achan {
 	int fd;
 	/* The file knows no RWF_NOWAIT but has O_NONBLOCK. */
 	_Atomic bool plain_nowait;
+	/* A signal ends waits. */
+	_Atomic bool interruptible;
 	/* Set under that notifier's lock. */
 	_Atomic(struct achan_notifier *) notifier;
 };
