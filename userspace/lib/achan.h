@@ -122,13 +122,31 @@ struct achan_open_opts {
  * Open a channel.
  *
  * @param channel  where to store the handle
- * @param path     device node, such as "/dev/achan0"
+ * @param name     path of the device node, such as "/dev/achan0"; or, without
+ *                 a '/', the channel's name or that of its node, "achan0"
  * @param opts     options, or NULL for O_RDWR and unframed reads
- * @return 0; -EINVAL or -E2BIG for bad options; -ENOTTY if channel_flags are
- *         given and @p path is no channel device; else what open(2) gives
+ * @return 0; -EINVAL or -E2BIG for bad options; -ENOTTY if it is not a channel
+ *         device, such as a regular file; -ENOENT if there is no such channel
+ *         or node, or the module is not loaded; -ENAMETOOLONG; else what
+ *         open(2) gives. achan_explain_open() tells the user which it is.
  */
-ACHAN_API int achan_open(struct achan **channel, const char *path,
+ACHAN_API int achan_open(struct achan **channel, const char *name,
 			 const struct achan_open_opts *opts);
+
+/**
+ * Say in English why achan_open() failed and what to do.
+ *
+ * It looks at the system to tell causes of the same error apart, such as a
+ * module that is not loaded and a channel that does not exist.
+ *
+ * @param name   as given to achan_open()
+ * @param error  what achan_open() returned
+ * @param text   filled in with one line without a newline, cut to fit
+ * @param size   size of @p text in bytes
+ * @return 0; -EINVAL for NULL or no bytes
+ */
+ACHAN_API int achan_explain_open(const char *name, int error, char *text,
+				 size_t size);
 
 /**
  * Make a channel of a descriptor.

@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 
 /* Bytes of the first version of the options. */
 #define OPEN_OPTS_OLDEST	offsetof(struct achan_open_opts, interruptible)
@@ -56,13 +58,46 @@ static int check_open_opts(const struct achan_open_opts *opts)
 	return opts->channel_flags & ~ACHAN_OPEN_FRAMED ? -EINVAL : 0;
 }
 
-int achan_open(struct achan **result, const char *path,
+/*
+ * Opens what must be a channel. A file that is no device is not opened: that of
+ * a FIFO could wait.
+ */
+static int open_node(const char *path, int flags)
+{
+	struct stat found;
+	__u32 unused;
+	int fd, ret;
+
+	if (!ACHAN_RESULT(stat(path, &found)) && !S_ISCHR(found.st_mode))
+		return -ENOTTY;
+	fd = ACHAN_RESULT(open(path, flags | O_CLOEXEC));
+	if (fd < 0)
+		return fd;
+	ret = ACHAN_RESULT(ioctl(fd, ACHAN_IOC_GET_FLAGS, &unused));
+	if (ret >= 0)
+		return fd;
+	achan_close_fd(fd);
+	return ret == -ENODEV ? ret : -ENOTTY;
+}
+
+static int open_named(const char *name, int flags)
+{
+	char path[ACHAN_NODE_PATH_MAX];
+	int ret;
+
+	if (strchr(name, '/'))
+		return open_node(name, flags);
+	ret = achan_find_node(name, path, sizeof(path));
+	return ret ? ret : open_node(path, flags);
+}
+
+int achan_open(struct achan **result, const char *name,
 	       const struct achan_open_opts *given)
 {
 	struct achan_open_opts opts;
 	int fd, ret;
 
-	if (!result || !path)
+	if (!result || !name)
 		return -EINVAL;
 	ret = achan_options_read(&opts, sizeof(opts), OPEN_OPTS_OLDEST, given);
 	if (ret)
@@ -72,7 +107,7 @@ int achan_open(struct achan **result, const char *path,
 	ret = check_open_opts(&opts);
 	if (ret)
 		return ret;
-	fd = ACHAN_RESULT(open(path, opts.flags | O_CLOEXEC));
+	fd = open_named(name, opts.flags);
 	if (fd < 0)
 		return fd;
 	if (opts.channel_flags)

@@ -150,6 +150,15 @@ struct achan {
 	_Atomic(struct achan_notifier *) notifier;
 };
 
+/* Enough for what achan_find_node() stores. */
+#define ACHAN_NODE_PATH_MAX	320
+
+/*
+ * Stores the path of the node of the channel called @name, or of node "achanN".
+ * Returns 0, -ENOENT or -ENAMETOOLONG.
+ */
+int achan_find_node(const char *name, char *path, size_t size);
+
 static inline int achan_check(const struct achan *channel)
 {
 	return channel ? achan_process_check(channel->stamp) : -EINVAL;
