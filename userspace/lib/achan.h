@@ -339,8 +339,8 @@ ACHAN_API int achan_frame_next(const void *buf, size_t size, size_t *offset,
  * A notifier calls back when a channel signals that its state changed.
  *
  * It is edge-like: the driver signals once for every commit and once when a
- * full channel gets room. Whoever is called reads until -EAGAIN, and expects
- * that an earlier call has taken what this one announces.
+ * full channel gets room, and does not repeat a signal for what is left
+ * unread. achan_notify_fn says how a callback reads.
  *
  * A notifier uses two signals: a real-time signal and SIGIO, which the kernel
  * sends in its place when its queue of real-time signals is full. Signals are
@@ -413,10 +413,16 @@ struct achan_notify_event {
 /**
  * A notifier's callback.
  *
- * It may be called once for many records, so it reads more than one; but a
- * producer that never rests can keep a callback that reads until nothing is
- * left from ever returning, and the notifier's other channels, and who frees
- * it, wait. Read up to a number; each record committed later signals again.
+ * The rule: read until -EAGAIN, but no more bytes than the channel holds at
+ * once, ring_bytes of struct achan_info. One call may stand for many records,
+ * and a signal is not repeated, so a callback that stops earlier can leave
+ * records behind that nothing announces again. A callback that has read as
+ * much as the ring holds has read all that was there when it was called: the
+ * rest was committed later, and each later commit signals again. The bound
+ * matters beside a writer that never rests, which would keep the callback, the
+ * notifier's other channels and achan_notifier_free() waiting for ever.
+ *
+ * A callback may find nothing to read: an earlier call took it.
  *
  * @param channel  the channel that signalled
  * @param event    what happened; valid during the call
