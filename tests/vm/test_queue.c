@@ -258,7 +258,7 @@ static void on_link(struct achan_req *req, int64_t res, void *data)
 		++*chain->wrong;
 }
 
-static long write_numbers(void *argument)
+static int write_numbers(void *argument)
 {
 	int fd = *(int *)argument;
 	uint64_t value;
@@ -420,7 +420,7 @@ START_TEST(cancel_of_a_parked_request_completes_it_with_ecanceled)
 }
 END_TEST
 
-static long write_numbers(void *argument)
+static long write_given_up(void *argument)
 {
 	const struct fixture *fixture = argument;
 
@@ -440,7 +440,7 @@ START_TEST(reads_given_up_lose_no_record)
 	uint32_t number, next = 0;
 
 	open_fixture(&fixture, VM_MESSAGE, 2);
-	vm_spawn(&writer, write_numbers, &fixture);
+	vm_spawn(&writer, write_given_up, &fixture);
 	while (next < GIVEN_UP) {
 		struct achan_req *req = start_read(&fixture, &number,
 						   sizeof(number), NULL);
