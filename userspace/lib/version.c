@@ -15,14 +15,14 @@ static const char *own_meaning(int error)
 {
 	switch (error) {
 	case EAGAIN:
-		return "Not now: nothing to read, no room to write, or a limit is reached; try again";
+		return "Not now: nothing to read, no room to write, or short of memory";
 	case EACCES:
 	case EPERM:
 		return "No permission; use sudo, or join the group that owns the channel's node";
 	case EBUSY:
-		return "In use: request in flight, or channel or signal taken by another notifier";
+		return "In use: request in flight, or taken by another notifier";
 	case EEXIST:
-		return "It is there already: a channel of that name, or the channel in this notifier";
+		return "Exists already: a channel of that name, or its place in a notifier";
 	case EINVAL:
 		return "Invalid argument, flag or option; is sz set to the size of the structure?";
 	case ENOENT:
