@@ -143,7 +143,7 @@ static void use_notifier(struct achan_notifier *notifier)
 	int fd = achan_notifier_fd(notifier);
 
 	require(fd >= 0 || fd == -EOPNOTSUPP);
-	require(!achan_open(&channel, fifo, NULL));
+	require(!achan_open_fd(&channel, open(fifo, O_RDWR)));
 	require(!achan_notifier_add(notifier, channel, on_event, &calls));
 	require(achan_notifier_add(notifier, channel, on_event, &calls) ==
 		-EEXIST);

@@ -11,10 +11,22 @@
 #include "unit.h"
 
 #if __SIZEOF_POINTER__ == 8
-SIZE(struct achan_open_opts, 16);
+SIZE(struct achan_open_opts, 24);
 FIELD(struct achan_open_opts, sz, 0, 8);
 FIELD(struct achan_open_opts, flags, 8, 4);
 FIELD(struct achan_open_opts, channel_flags, 12, 4);
+FIELD(struct achan_open_opts, interruptible, 16, 1);
+FIELD(struct achan_open_opts, reserved, 17, 7);
+SIZE(struct achan_control_opts, 32);
+FIELD(struct achan_control_opts, sz, 0, 8);
+FIELD(struct achan_control_opts, path, 8, 8);
+FIELD(struct achan_control_opts, version, 16, 8);
+FIELD(struct achan_control_opts, flags, 24, 4);
+FIELD(struct achan_control_opts, reserved, 28, 4);
+SIZE(struct achan_monitor_opts, 16);
+FIELD(struct achan_monitor_opts, sz, 0, 8);
+FIELD(struct achan_monitor_opts, flags, 8, 4);
+FIELD(struct achan_monitor_opts, receive_bytes, 12, 4);
 SIZE(struct achan_frame, 32);
 FIELD(struct achan_frame, sequence, 0, 8);
 FIELD(struct achan_frame, timestamp, 8, 8);
@@ -36,6 +48,14 @@ FIELD(struct achan_cqe, req, 0, 8);
 FIELD(struct achan_cqe, data, 8, 8);
 FIELD(struct achan_cqe, res, 16, 8);
 #endif
+SIZE(struct achan_monitor_event, 352);
+FIELD(struct achan_monitor_event, event, 0, 4);
+FIELD(struct achan_monitor_event, reserved, 4, 4);
+FIELD(struct achan_monitor_event, sequence, 8, 8);
+FIELD(struct achan_monitor_event, timestamp, 16, 8);
+FIELD(struct achan_monitor_event, missed, 24, 8);
+FIELD(struct achan_monitor_event, channel, 32, 320);
+SIZE(struct achan_notify_event, 8);
 FIELD(struct achan_notify_event, events, 0, 4);
 FIELD(struct achan_notify_event, flags, 4, 4);
 VALUE(ACHAN_NOTIFY_THREAD, 0);
@@ -44,6 +64,11 @@ VALUE(ACHAN_NOTIFY_SIGNAL, 2);
 VALUE(ACHAN_NF_OVERFLOW, 1U);
 VALUE(ACHAN_NF_INITIAL, 2U);
 VALUE(ACHAN_REQ_NOWAIT, 1U);
+VALUE(ACHAN_QUEUE_DEPTH_MAX, 1U << 20);
+VALUE(ACHAN_MONITOR_QUIET, 1U);
+VALUE(ACHAN_MONITOR_RESYNC, 0x80000000U);
+VALUE(ACHAN_MONITOR_CHANNEL, 0x80000001U);
+VALUE(ACHAN_MONITOR_DUMPED, 0x80000002U);
 
 /* The two agree: what the driver writes at its numbers is read there. */
 START_TEST(record_is_laid_out_as_its_numbers_say)

@@ -538,6 +538,179 @@ START_TEST(cancel_raced_with_completion_gives_one_completion)
 }
 END_TEST
 
+/* -------------------------------------------------------------- give up */
+
+START_TEST(request_given_up_is_cancelled_and_the_callers_again)
+{
+	struct achan_cqe cqe;
+	struct achan_req *req;
+	int64_t res = 0;
+
+	choose_way(_i);
+	req = submit_poll(NULL);
+	ck_assert_int_eq(achan_queue_cancel_wait(queue, req, &res), 0);
+	ck_assert_int_eq(res, -ECANCELED);
+	ck_assert_int_eq(achan_queue_in_flight(queue), 0);
+	ck_assert_int_eq(achan_queue_peek(queue, &cqe, 1), 0);
+	ck_assert_int_eq(achan_queue_cancel_wait(queue, req, &res), -EALREADY);
+	ck_assert_int_eq(achan_req_put(req), 0);
+}
+END_TEST
+
+START_TEST(request_given_up_too_late_gives_its_result)
+{
+	struct achan_cqe cqe;
+	struct achan_req *req;
+	int64_t res = 0;
+
+	choose_way(_i);
+	req = submit_poll(NULL);
+	library_write_bytes(ends[1], 1);
+	arrive(1);
+	ck_assert_int_eq(achan_queue_cancel_wait(queue, req, &res), 0);
+	ck_assert_int_eq(res, POLLIN);
+	ck_assert_int_eq(achan_queue_peek(queue, &cqe, 1), 0);
+	ck_assert_int_eq(achan_req_put(req), 0);
+}
+END_TEST
+
+START_TEST(giving_up_what_is_not_in_flight_is_refused)
+{
+	struct achan_queue *other = new_queue(1);
+	struct achan_req *req = prepare_poll(NULL);
+	struct achan_cqe cqe;
+	int64_t res = 7;
+
+	ck_assert_int_eq(achan_queue_cancel_wait(queue, req, &res), -EINVAL);
+	ck_assert_int_eq(achan_queue_submit(queue, &req, 1), 1);
+	ck_assert_int_eq(achan_queue_cancel_wait(other, req, &res), -EINVAL);
+	ck_assert_int_eq(achan_queue_cancel_wait(queue, NULL, &res), -EINVAL);
+	ck_assert_int_eq(achan_queue_cancel_wait(queue, req, NULL), -EINVAL);
+	ck_assert_int_eq(achan_queue_cancel_wait(NULL, req, &res), -EINVAL);
+	ck_assert_int_eq(achan_queue_cancel_all(NULL), -EINVAL);
+	library_write_bytes(ends[1], 1);
+	wait_one(&cqe);
+	ck_assert_int_eq(achan_queue_cancel_wait(queue, req, &res), -EALREADY);
+	ck_assert_int_eq(res, 7);
+	achan_queue_free(other);
+}
+END_TEST
+
+/* Each way to take completions finds those that were set aside. */
+START_TEST(giving_one_up_leaves_the_other_completions)
+{
+	struct achan_req *reqs[4];
+	struct achan_cqe cqes[DEPTH];
+	int64_t res = 0;
+
+	choose_way(_i);
+	for (int i = 0; i < 4; i++)
+		reqs[i] = submit_poll(&reqs[i]);
+	library_write_bytes(ends[1], 1);
+	arrive(4);
+	ck_assert_int_eq(achan_queue_cancel_wait(queue, reqs[2], &res), 0);
+	ck_assert_int_eq(res, POLLIN);
+	ck_assert(is_readable());
+	ck_assert_int_eq(achan_queue_in_flight(queue), 3);
+	ck_assert_int_eq(achan_req_put(reqs[1]), -EBUSY);
+	/* One that was set aside can be given up as well. */
+	ck_assert_int_eq(achan_queue_cancel_wait(queue, reqs[1], &res), 0);
+	ck_assert_int_eq(res, POLLIN);
+	ck_assert_int_eq(achan_queue_wait(queue, cqes, 1, 1, -1), 1);
+	ck_assert(is_readable());
+	ck_assert_int_eq(achan_queue_peek(queue, cqes + 1, 2), 1);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(cqes[i].res, POLLIN);
+		ck_assert_ptr_eq(cqes[i].data, (void *)&reqs[3 * (cqes[i].req ==
+								  reqs[3])]);
+	}
+	ck_assert_ptr_ne(cqes[0].req, cqes[1].req);
+	ck_assert_int_eq(achan_queue_in_flight(queue), 0);
+}
+END_TEST
+
+START_TEST(giving_up_raced_with_completion_gives_one_result)
+{
+	struct achan_cqe cqe;
+	_Atomic int turn = 0;
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, write_when_told, &turn);
+	for (int i = 1; i <= 2000; i++) {
+		struct achan_req *req = submit_poll(NULL);
+		int64_t res = 0;
+
+		atomic_store(&turn, i);
+		ck_assert_int_eq(achan_queue_cancel_wait(queue, req, &res), 0);
+		ck_assert(res == POLLIN || res == -ECANCELED);
+		achan_req_put(req);
+		ck_assert_int_eq(achan_poll(ends[0], POLLIN, -1), POLLIN);
+		library_drain(ends[0]);
+	}
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(achan_queue_peek(queue, &cqe, 1), 0);
+}
+END_TEST
+
+static _Atomic int taker_ends, taken_by_taker;
+
+static void *take_until_told(void *argument)
+{
+	struct achan_cqe cqe;
+
+	while (!atomic_load(&taker_ends))
+		if (achan_queue_wait(queue, &cqe, 1, 1, -1) == 1) {
+			atomic_fetch_add(&taken_by_taker, 1);
+			achan_req_put(cqe.req);
+		}
+	return argument;
+}
+
+/* The taker clears the eventfd and takes from the ring what is not its own. */
+START_TEST(giving_up_beside_a_thread_that_takes_gives_one_result)
+{
+	int given_up = 0;
+	pthread_t thread;
+
+	choose_way(_i);
+	pthread_create(&thread, NULL, take_until_told, NULL);
+	for (int i = 0; i < 500; i++) {
+		struct achan_req *req = submit_poll(NULL);
+		struct achan_req *other = submit_poll(NULL);
+		int64_t res;
+
+		ck_assert_int_eq(achan_queue_cancel(queue, other), 0);
+		ck_assert_int_eq(achan_queue_cancel_wait(queue, req, &res), 0);
+		ck_assert_int_eq(res, -ECANCELED);
+		given_up++;
+		achan_req_put(req);
+		while (achan_queue_in_flight(queue))
+			sched_yield();
+	}
+	atomic_store(&taker_ends, 1);
+	achan_queue_wake(queue);
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(given_up, 500);
+	ck_assert_int_eq(taken_by_taker, 500);
+}
+END_TEST
+
+START_TEST(all_are_cancelled_and_their_completions_taken)
+{
+	struct achan_cqe cqes[DEPTH];
+
+	choose_way(_i);
+	for (int i = 0; i < DEPTH; i++)
+		submit_poll(NULL);
+	ck_assert_int_eq(achan_queue_cancel_all(queue), DEPTH);
+	ck_assert_int_eq(achan_queue_wait(queue, cqes, DEPTH, DEPTH,
+					  unit_timeout_ns(10)), DEPTH);
+	for (int i = 0; i < DEPTH; i++)
+		ck_assert_int_eq(cqes[i].res, -ECANCELED);
+	ck_assert_int_eq(achan_queue_cancel_all(queue), 0);
+}
+END_TEST
+
 /* ----------------------------------------------------------------- wait */
 
 START_TEST(wait_returns_what_is_there_when_its_time_has_passed)
@@ -926,9 +1099,37 @@ START_TEST(free_delivers_completions_that_were_not_taken)
 	submit_poll(NULL);
 	library_write_bytes(ends[1], 1);
 	arrive(2);
-	achan_queue_free(queue);
+	ck_assert_int_eq(achan_queue_free(queue), 1);
 	ck_assert_int_eq(done_calls, 1);
 	ck_assert_int_eq(done_res, POLLIN);
+	queue = new_queue(DEPTH);
+}
+END_TEST
+
+/* One set aside by giving another one up is delivered, too. */
+START_TEST(free_says_how_many_results_nobody_got)
+{
+	struct achan_req *req;
+	int64_t res;
+
+	ck_assert_int_eq(achan_queue_free(NULL), 0);
+	submit_poll(NULL);
+	ck_assert_int_eq(achan_queue_free(queue), 0);
+	queue = new_queue(DEPTH);
+	/* What is dispatched before does not count. */
+	submit_poll(NULL);
+	library_write_bytes(ends[1], 1);
+	arrive(1);
+	ck_assert_int_eq(achan_queue_dispatch(queue, 0), 1);
+	submit_with_callback(count_done);
+	submit_poll(NULL);
+	submit_poll(NULL);
+	req = submit_poll(NULL);
+	arrive(4);
+	ck_assert_int_eq(achan_queue_cancel_wait(queue, req, &res), 0);
+	ck_assert_int_eq(res, POLLIN);
+	ck_assert_int_eq(achan_queue_free(queue), 2);
+	ck_assert_int_eq(done_calls, 1);
 	queue = new_queue(DEPTH);
 }
 END_TEST
@@ -1201,6 +1402,27 @@ static TCase *submit_case(void)
 	return tcase;
 }
 
+static TCase *give_up_case(void)
+{
+	TCase *tcase = new_case("give up");
+
+	tcase_add_loop_test(tcase,
+			    request_given_up_is_cancelled_and_the_callers_again,
+			    0, 2);
+	tcase_add_loop_test(tcase, request_given_up_too_late_gives_its_result,
+			    0, 2);
+	tcase_add_test(tcase, giving_up_what_is_not_in_flight_is_refused);
+	tcase_add_loop_test(tcase, giving_one_up_leaves_the_other_completions,
+			    0, 2);
+	tcase_add_test(tcase, giving_up_raced_with_completion_gives_one_result);
+	tcase_add_loop_test(tcase,
+			    giving_up_beside_a_thread_that_takes_gives_one_result,
+			    0, 2);
+	tcase_add_loop_test(tcase, all_are_cancelled_and_their_completions_taken,
+			    0, 2);
+	return tcase;
+}
+
 static TCase *wait_case(void)
 {
 	TCase *tcase = new_case("wait");
@@ -1246,6 +1468,7 @@ static TCase *free_case(void)
 			    free_completes_each_request_once_as_cancelled, 0,
 			    2);
 	tcase_add_test(tcase, free_delivers_completions_that_were_not_taken);
+	tcase_add_test(tcase, free_says_how_many_results_nobody_got);
 	tcase_add_test(tcase, free_cancels_thousands);
 	tcase_add_test(tcase, closing_a_channel_leaves_its_requests);
 	tcase_add_test(tcase, child_cannot_touch_its_parents_queue);
@@ -1259,6 +1482,7 @@ int main(void)
 
 	suite_add_tcase(suite, request_case());
 	suite_add_tcase(suite, submit_case());
+	suite_add_tcase(suite, give_up_case());
 	suite_add_tcase(suite, wait_case());
 	suite_add_tcase(suite, callback_case());
 	suite_add_tcase(suite, free_case());

@@ -3,6 +3,7 @@
 #include "vm.h"
 
 #include "achan.h"
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #define CHANNELS	200
@@ -246,6 +247,43 @@ START_TEST(threads_share_a_handle)
 }
 END_TEST
 
+START_TEST(channel_is_opened_by_path_name_and_node)
+{
+	struct achan_control *control = open_control();
+	struct achan_open_opts opts = { .sz = sizeof(opts),
+					.flags = O_RDONLY | O_NONBLOCK };
+	struct achan *channel;
+	struct achan_info info;
+	char names[3][32];
+	uint32_t minor;
+	int flags;
+
+	make(control, "opened", &minor);
+	snprintf(names[0], sizeof(names[0]), "opened");
+	snprintf(names[1], sizeof(names[1]), "achan%u", minor);
+	snprintf(names[2], sizeof(names[2]), "/dev/achan%u", minor);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(achan_open(&channel, names[i], NULL), 0);
+		ck_assert_int_eq(achan_get_info(channel, &info), 0);
+		ck_assert_str_eq(info.name, "opened");
+		flags = fcntl(achan_fd(channel), F_GETFL);
+		ck_assert_int_eq(flags & (O_ACCMODE | O_NONBLOCK), O_RDWR);
+		ck_assert_int_eq(fcntl(achan_fd(channel), F_GETFD), FD_CLOEXEC);
+		achan_close(channel);
+	}
+	ck_assert_int_eq(achan_open(&channel, "opened", &opts), 0);
+	flags = fcntl(achan_fd(channel), F_GETFL);
+	ck_assert_int_eq(flags & (O_ACCMODE | O_NONBLOCK),
+			 O_RDONLY | O_NONBLOCK);
+	achan_close(channel);
+	ck_assert_int_eq(achan_open(&channel, ACHAN_CONTROL_PATH, NULL),
+			 -ENOTTY);
+	ck_assert_int_eq(achan_control_remove(control, "opened", 0), 0);
+	ck_assert_int_eq(achan_open(&channel, "opened", NULL), -ENOENT);
+	achan_control_close(control);
+}
+END_TEST
+
 START_TEST(control_device_is_for_root)
 {
 	struct achan_control *control;
@@ -270,6 +308,7 @@ int main(void)
 	tcase_add_test(tcase, next_finds_all_in_order);
 	tcase_add_test(tcase, stats_count_what_passes);
 	tcase_add_test(tcase, threads_share_a_handle);
+	tcase_add_test(tcase, channel_is_opened_by_path_name_and_node);
 	tcase_add_test(tcase, control_device_is_for_root);
 	return vm_main(suite);
 }

@@ -9,6 +9,7 @@
 
 #define SECOND		1000000000LL
 #define MANY		10000
+#define GIVEN_UP	20000
 #define DEPTH		64
 #define THREADS		4
 #define TURNS		300
@@ -419,6 +420,49 @@ START_TEST(cancel_of_a_parked_request_completes_it_with_ecanceled)
 }
 END_TEST
 
+static long write_given_up(void *argument)
+{
+	const struct fixture *fixture = argument;
+
+	for (uint32_t i = 0; i < GIVEN_UP; i++)
+		vm_write(fixture->fd, &i, sizeof(i));
+	return 0;
+}
+
+/*
+ * A reader that gives up again and again, beside a writer, gets every record:
+ * those that came in the last moment are in the results.
+ */
+START_TEST(reads_given_up_lose_no_record)
+{
+	struct fixture fixture;
+	struct vm_thread writer;
+	uint32_t number, next = 0;
+
+	open_fixture(&fixture, VM_MESSAGE, 2);
+	vm_spawn(&writer, write_given_up, &fixture);
+	while (next < GIVEN_UP) {
+		struct achan_req *req = start_read(&fixture, &number,
+						   sizeof(number), NULL);
+		int64_t res = 0;
+
+		if (next % 2)
+			sched_yield();
+		ck_assert_int_eq(achan_queue_cancel_wait(fixture.queue, req,
+							 &res), 0);
+		ck_assert_int_eq(achan_req_put(req), 0);
+		if (res == -ECANCELED)
+			continue;
+		ck_assert_int_eq(res, sizeof(number));
+		ck_assert_uint_eq(number, next);
+		next++;
+	}
+	vm_join(&writer);
+	ck_assert_uint_eq(vm_info(fixture.fd).bytes, 0);
+	close_fixture(&fixture);
+}
+END_TEST
+
 START_TEST(cancel_of_what_is_not_in_flight_is_refused)
 {
 	struct fixture fixture, other;
@@ -720,6 +764,7 @@ static void add_end_cases(Suite *suite)
 
 	add_both(tcase,
 		 cancel_of_a_parked_request_completes_it_with_ecanceled);
+	tcase_add_test(tcase, reads_given_up_lose_no_record);
 	add_both(tcase, cancel_of_what_is_not_in_flight_is_refused);
 	add_both(tcase, free_cancels_what_is_in_flight_and_runs_the_callbacks);
 	add_both(tcase, close_of_the_channel_does_not_end_a_request);

@@ -22,12 +22,13 @@ static void on_read(struct achan_req *req, int64_t res, void *data)
 
 int main(int argc, char **argv)
 {
+	const char *device = example_device(argc, argv);
 	struct achan_req *reqs[READS];
 	struct achan_queue *queue;
 	struct achan *channel;
 	int done = 0;
 
-	must(achan_open(&channel, example_device(argc, argv), NULL), "open");
+	must_open(achan_open(&channel, device, NULL), device);
 	must(achan_queue_new(&queue, READS, NULL), "create a queue");
 	for (int i = 0; i < READS; i++) {
 		reqs[i] = achan_queue_get_req(queue);

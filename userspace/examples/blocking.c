@@ -11,7 +11,7 @@ static void write_from_child(const char *device)
 	struct achan *channel;
 
 	/* A handle cannot be used in a child: it opens one of its own. */
-	must(achan_open(&channel, device, NULL), "open in the child");
+	must_open(achan_open(&channel, device, NULL), device);
 	must(achan_write(channel, EXAMPLE_TEXT, sizeof(EXAMPLE_TEXT), -1),
 	     "write");
 	achan_close(channel);
@@ -27,7 +27,7 @@ int main(int argc, char **argv)
 	pid_t child;
 	int status;
 
-	must(achan_open(&channel, device, NULL), device);
+	must_open(achan_open(&channel, device, NULL), device);
 	child = must_errno(fork(), "fork");
 	if (!child)
 		write_from_child(device);

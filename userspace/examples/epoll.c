@@ -38,13 +38,14 @@ static void watch(int epoll, int fd, void *handle)
 
 int main(int argc, char **argv)
 {
+	const char *device = example_device(argc, argv);
 	int epoll = must_errno(epoll_create1(EPOLL_CLOEXEC), "create an epoll");
 	struct epoll_event event;
 	struct achan_queue *queue;
 	struct achan_req *req;
 	struct achan *channel;
 
-	must(achan_open(&channel, example_device(argc, argv), NULL), "open");
+	must_open(achan_open(&channel, device, NULL), device);
 	must(achan_queue_new(&queue, 8, NULL), "create a queue");
 	watch(epoll, achan_fd(channel), channel);
 	watch(epoll, achan_queue_fd(queue), queue);

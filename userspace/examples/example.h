@@ -3,6 +3,7 @@
 #ifndef EXAMPLE_H
 #define EXAMPLE_H
 
+#include <achan.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,13 +21,26 @@ static inline const char *example_device(int argc, char **argv)
 static inline long must(long result, const char *what)
 {
 	if (result < 0) {
-		fprintf(stderr, "cannot %s: %s\n", what, strerror(-result));
+		fprintf(stderr, "cannot %s: %s\n", what,
+			achan_strerror((int)result));
 		exit(1);
 	}
 	return result;
 }
 
-/* The same for calls that return -1 and set errno. */
+/* Ends the program with what to do if the channel could not be opened. */
+static inline void must_open(long result, const char *device)
+{
+	if (result < 0) {
+		char text[512];
+
+		achan_explain_open(device, (int)result, text, sizeof(text));
+		fprintf(stderr, "%s\n", text);
+		exit(1);
+	}
+}
+
+/* The same as must() for calls that return -1 and set errno. */
 static inline long must_errno(long result, const char *what)
 {
 	return must(result == -1 ? -errno : result, what);

@@ -23,13 +23,14 @@ static void take_completion(struct io_uring *ring, const char *text)
 
 int main(int argc, char **argv)
 {
+	const char *device = example_device(argc, argv);
 	struct io_uring_sqe *sqe;
 	struct io_uring ring;
 	char text[256];
 	int fd;
 
-	fd = must_errno(open(example_device(argc, argv), O_RDWR | O_CLOEXEC),
-			"open");
+	fd = open(device, O_RDWR | O_CLOEXEC);
+	must_open(fd < 0 ? -errno : fd, device);
 	must(io_uring_queue_init(8, &ring, 0), "set up io_uring");
 
 	sqe = io_uring_get_sqe(&ring);

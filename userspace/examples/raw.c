@@ -89,8 +89,10 @@ static void round_trip_by_aio(int fd)
 
 int main(int argc, char **argv)
 {
-	int fd = must_errno(open(example_device(argc, argv), O_RDWR | O_CLOEXEC),
-			    "open");
+	const char *device = example_device(argc, argv);
+	int fd = open(device, O_RDWR | O_CLOEXEC);
+
+	must_open(fd < 0 ? -errno : fd, device);
 
 	round_trip_by_signal(fd);
 	round_trip_by_aio(fd);

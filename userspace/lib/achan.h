@@ -109,19 +109,41 @@ struct achan_open_opts {
 	int flags;
 	/** ACHAN_OPEN_FRAMED or 0, see achan_set_framed() */
 	uint32_t channel_flags;
+	/** true: signals end waits, see achan_set_interruptible() */
+	bool interruptible;
+	/** zero */
+	uint8_t reserved[7];
 };
 
 /**
  * Open a channel.
  *
  * @param channel  where to store the handle
- * @param path     device node, such as "/dev/achan0"
+ * @param name     path of the device node, such as "/dev/achan0"; or, without
+ *                 a '/', the channel's name or that of its node, "achan0"
  * @param opts     options, or NULL for O_RDWR and unframed reads
- * @return 0; -EINVAL or -E2BIG for bad options; -ENOTTY if channel_flags are
- *         given and @p path is no channel device; else what open(2) gives
+ * @return 0; -EINVAL or -E2BIG for bad options; -ENOTTY if it is not a channel
+ *         device, such as a regular file; -ENOENT if there is no such channel
+ *         or node, or the module is not loaded; -ENAMETOOLONG; else what
+ *         open(2) gives. achan_explain_open() tells the user which it is.
  */
-ACHAN_API int achan_open(struct achan **channel, const char *path,
+ACHAN_API int achan_open(struct achan **channel, const char *name,
 			 const struct achan_open_opts *opts);
+
+/**
+ * Say in English why achan_open() failed and what to do.
+ *
+ * It looks at the system to tell causes of the same error apart, such as a
+ * module that is not loaded and a channel that does not exist.
+ *
+ * @param name   as given to achan_open()
+ * @param error  what achan_open() returned
+ * @param text   filled in with one line without a newline, cut to fit
+ * @param size   size of @p text in bytes
+ * @return 0; -EINVAL for NULL or no bytes
+ */
+ACHAN_API int achan_explain_open(const char *name, int error, char *text,
+				 size_t size);
 
 /**
  * Make a channel of a descriptor.
@@ -200,10 +222,28 @@ ACHAN_API int achan_get_stats(struct achan *channel, struct achan_stats *stats);
 ACHAN_API int achan_set_framed(struct achan *channel, bool framed);
 
 /**
+ * Choose whether a signal ends achan_read() and achan_write() while they wait.
+ *
+ * By default they go on. If chosen, they return -EINTR when a signal handler
+ * has run while they waited, SA_RESTART or not, so that the program can act on
+ * the signal; nothing was read or written then. As usual with signals, one
+ * whose handler ran before the wait began does not end it.
+ *
+ * The choice belongs to the handle. The other calls that wait need none:
+ * achan_poll() and achan_queue_wait() always return -EINTR.
+ *
+ * @param channel        the channel
+ * @param interruptible  true to return -EINTR
+ * @return 0
+ */
+ACHAN_API int achan_set_interruptible(struct achan *channel,
+				      bool interruptible);
+
+/**
  * Read once there is something to read.
  *
- * Interruption by a signal is not reported: the call goes on until its time
- * has passed.
+ * Interruption by a signal is not reported, unless the channel is
+ * interruptible: the call goes on until its time has passed.
  *
  * @param channel     the channel
  * @param buf         where to put the data
@@ -212,6 +252,7 @@ ACHAN_API int achan_set_framed(struct achan *channel, bool framed);
  * @return bytes read, 0 only at the end of data or if @p len is 0;
  *         -EAGAIN with time-out 0 and nothing there;
  *         -ETIMEDOUT if nothing came in a longer time;
+ *         -EINTR if a signal came and achan_set_interruptible() was chosen;
  *         -EMSGSIZE if the next record or frame is larger than @p len, it
  *         stays in the channel;
  *         -EOPNOTSUPP with time-out 0 or more on a file that has neither
@@ -224,8 +265,8 @@ ACHAN_API ssize_t achan_read(struct achan *channel, void *buf, size_t len,
 /**
  * Write all of a buffer.
  *
- * Interruption by a signal is not reported: the call goes on until its time
- * has passed.
+ * Interruption by a signal is not reported, unless the channel is
+ * interruptible: the call goes on until its time has passed.
  *
  * @param channel     the channel
  * @param buf         the data
@@ -233,9 +274,11 @@ ACHAN_API ssize_t achan_read(struct achan *channel, void *buf, size_t len,
  * @param timeout_ns  how long to wait for room, for all of it together; below
  *                    0: for ever
  * @return bytes written, which on a stream can be fewer than @p len if the
- *         time passed or an error came after a part was written;
+ *         time passed, an error came or, on an interruptible channel, a signal
+ *         came after a part was written;
  *         -EAGAIN with time-out 0 and no room;
  *         -ETIMEDOUT if no room came in a longer time;
+ *         -EINTR as for achan_read(), with nothing written;
  *         -EMSGSIZE if a message is larger than the channel can ever hold;
  *         -EOPNOTSUPP as for achan_read(); else what write(2) gives
  */
@@ -293,8 +336,8 @@ ACHAN_API int achan_frame_next(const void *buf, size_t size, size_t *offset,
  * A notifier calls back when a channel signals that its state changed.
  *
  * It is edge-like: the driver signals once for every commit and once when a
- * full channel gets room. Whoever is called reads until -EAGAIN, and expects
- * that an earlier call has taken what this one announces.
+ * full channel gets room, and does not repeat a signal for what is left
+ * unread. achan_notify_fn says how a callback reads.
  *
  * A notifier uses two signals: a real-time signal and SIGIO, which the kernel
  * sends in its place when its queue of real-time signals is full. Signals are
@@ -367,10 +410,16 @@ struct achan_notify_event {
 /**
  * A notifier's callback.
  *
- * It may be called once for many records, so it reads more than one; but a
- * producer that never rests can keep a callback that reads until nothing is
- * left from ever returning, and the notifier's other channels, and who frees
- * it, wait. Read up to a number; each record committed later signals again.
+ * The rule: read until -EAGAIN, but no more bytes than the channel holds at
+ * once, ring_bytes of struct achan_info. One call may stand for many records,
+ * and a signal is not repeated, so a callback that stops earlier can leave
+ * records behind that nothing announces again. A callback that has read as
+ * much as the ring holds has read all that was there when it was called: the
+ * rest was committed later, and each later commit signals again. The bound
+ * matters beside a writer that never rests, which would keep the callback, the
+ * notifier's other channels and achan_notifier_free() waiting for ever.
+ *
+ * A callback may find nothing to read: an earlier call took it.
  *
  * @param channel  the channel that signalled
  * @param event    what happened; valid during the call
@@ -645,6 +694,37 @@ ACHAN_API int achan_queue_cancel(struct achan_queue *queue,
 				 struct achan_req *req);
 
 /**
+ * Give a request up: cancel it, wait for its completion and take it.
+ *
+ * A request can complete with data at the same moment. The data has then left
+ * the channel, so the caller must use it: look at @p res.
+ *
+ * The callback is not run; afterwards end the use of the request with
+ * achan_req_put(). Completions of other requests stay in the queue. The wait
+ * lasts until the request ends, which on a channel is at once, and which no
+ * signal shortens. It may be called from a callback.
+ *
+ * @param queue  the queue
+ * @param req    a request in flight
+ * @param res    the result, as in struct achan_cqe: -ECANCELED if nothing was
+ *               moved; stored only on success
+ * @return 0; -EALREADY if the completion was taken before: it has the result;
+ *         -EBUSY if another thread gives the same request up; -EINVAL if the
+ *         request was not submitted or is of another queue
+ */
+ACHAN_API int achan_queue_cancel_wait(struct achan_queue *queue,
+				      struct achan_req *req, int64_t *res);
+
+/**
+ * Ask the kernel to cancel each request in flight. Take the completions
+ * afterwards, until achan_queue_in_flight() is 0, and use their data.
+ *
+ * @param queue  the queue
+ * @return how many requests were in flight
+ */
+ACHAN_API int achan_queue_cancel_all(struct achan_queue *queue);
+
+/**
  * Take completions that are there, in most cases without a system call.
  *
  * @param queue  the queue
@@ -704,13 +784,20 @@ ACHAN_API int achan_queue_in_flight(const struct achan_queue *queue);
  * Cancel what is in flight, take the remaining completions, running their
  * callbacks, and end the queue.
  *
+ * A request can complete with data instead of being cancelled. The result goes
+ * to its callback; without a callback it is lost, and counted in what this
+ * function returns. A program that cannot lose data and has no callbacks calls
+ * achan_queue_cancel_all() and takes all completions first.
+ *
  * Waits for every request; one on a file that cannot cancel is waited for
  * until it ends by itself. Afterwards the kernel touches none of the buffers.
  * No other call on the queue may be running.
  *
  * @param queue  the queue, or NULL
+ * @return how many requests without a callback had moved data, or had events,
+ *         and nobody got the result; 0 if nothing was lost, and in a child
  */
-ACHAN_API void achan_queue_free(struct achan_queue *queue);
+ACHAN_API int achan_queue_free(struct achan_queue *queue);
 
 /* ------------------------------------------------------------- control */
 

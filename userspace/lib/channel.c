@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 
 /* Bytes of the first version of the options. */
-#define OPEN_OPTS_OLDEST	sizeof(struct achan_open_opts)
+#define OPEN_OPTS_OLDEST	offsetof(struct achan_open_opts, interruptible)
 
 static int new_channel(struct achan **result, int fd)
 {
@@ -50,16 +52,52 @@ static int check_open_opts(const struct achan_open_opts *opts)
 	if (opts->flags & ~(O_ACCMODE | O_NONBLOCK | O_CLOEXEC) ||
 	    (opts->flags & O_ACCMODE) == O_ACCMODE)
 		return -EINVAL;
+	for (size_t i = 0; i < sizeof(opts->reserved); i++)
+		if (opts->reserved[i])
+			return -EINVAL;
 	return opts->channel_flags & ~ACHAN_OPEN_FRAMED ? -EINVAL : 0;
 }
 
-int achan_open(struct achan **result, const char *path,
+/*
+ * Opens what must be a channel. A file that is no device is not opened: that of
+ * a FIFO could wait.
+ */
+static int open_node(const char *path, int flags)
+{
+	struct stat found;
+	__u32 unused;
+	int fd, ret;
+
+	if (!ACHAN_RESULT(stat(path, &found)) && !S_ISCHR(found.st_mode))
+		return -ENOTTY;
+	fd = ACHAN_RESULT(open(path, flags | O_CLOEXEC));
+	if (fd < 0)
+		return fd;
+	ret = ACHAN_RESULT(ioctl(fd, ACHAN_IOC_GET_FLAGS, &unused));
+	if (ret >= 0)
+		return fd;
+	achan_close_fd(fd);
+	return ret == -ENODEV ? ret : -ENOTTY;
+}
+
+static int open_named(const char *name, int flags)
+{
+	char path[ACHAN_NODE_PATH_MAX];
+	int ret;
+
+	if (strchr(name, '/'))
+		return open_node(name, flags);
+	ret = achan_find_node(name, path, sizeof(path));
+	return ret ? ret : open_node(path, flags);
+}
+
+int achan_open(struct achan **result, const char *name,
 	       const struct achan_open_opts *given)
 {
 	struct achan_open_opts opts;
 	int fd, ret;
 
-	if (!result || !path)
+	if (!result || !name)
 		return -EINVAL;
 	ret = achan_options_read(&opts, sizeof(opts), OPEN_OPTS_OLDEST, given);
 	if (ret)
@@ -69,7 +107,7 @@ int achan_open(struct achan **result, const char *path,
 	ret = check_open_opts(&opts);
 	if (ret)
 		return ret;
-	fd = ACHAN_RESULT(open(path, opts.flags | O_CLOEXEC));
+	fd = open_named(name, opts.flags);
 	if (fd < 0)
 		return fd;
 	if (opts.channel_flags)
@@ -78,6 +116,8 @@ int achan_open(struct achan **result, const char *path,
 		ret = new_channel(result, fd);
 	if (ret)
 		achan_close_fd(fd);
+	else
+		atomic_store(&(*result)->interruptible, opts.interruptible);
 	return ret;
 }
 
@@ -184,6 +224,15 @@ int achan_set_framed(struct achan *channel, bool framed)
 		      : set_flags(channel->fd, 0, ACHAN_OPEN_FRAMED);
 }
 
+int achan_set_interruptible(struct achan *channel, bool interruptible)
+{
+	int ret = achan_check(channel);
+
+	if (!ret)
+		atomic_store(&channel->interruptible, interruptible);
+	return ret;
+}
+
 /* One read or write of a channel. */
 struct transfer {
 	struct achan *channel;
@@ -232,24 +281,42 @@ static ssize_t move_nowait(const struct transfer *transfer)
 	return move_plain(transfer);
 }
 
+/*
+ * Moves some bytes now or, if the file can do no better, waits in the file's
+ * own read or write. An interruptible channel sleeps in ppoll() instead, which
+ * the kernel does not restart after a handler with SA_RESTART.
+ */
+static ssize_t try_to_move(const struct transfer *transfer, int64_t deadline,
+			   bool interruptible)
+{
+	ssize_t moved;
+
+	if (deadline == ACHAN_DEADLINE_NEVER && !interruptible)
+		return move_plain(transfer);
+	moved = move_nowait(transfer);
+	if (moved == -EOPNOTSUPP && deadline == ACHAN_DEADLINE_NEVER)
+		return move_plain(transfer);
+	return moved;
+}
+
 /* Moves some bytes, as soon as any can be moved until @deadline. */
 static ssize_t move_some(const struct transfer *transfer, int64_t deadline)
 {
+	bool interruptible = atomic_load(&transfer->channel->interruptible);
 	int events = transfer->writing ? POLLOUT : POLLIN;
 	ssize_t moved;
 	int ret;
 
 	for (;;) {
-		moved = deadline == ACHAN_DEADLINE_NEVER ?
-			move_plain(transfer) : move_nowait(transfer);
-		if (moved == -EINTR)
+		moved = try_to_move(transfer, deadline, interruptible);
+		if (moved == -EINTR && !interruptible)
 			continue;
 		if (moved != -EAGAIN || !deadline)
 			return moved;
 		ret = achan_wait_fd(transfer->channel->fd, events, deadline);
 		if (!ret)
 			return -ETIMEDOUT;
-		if (ret < 0 && ret != -EINTR)
+		if (ret < 0 && (ret != -EINTR || interruptible))
 			return ret;
 	}
 }

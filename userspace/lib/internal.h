@@ -144,9 +144,20 @@ struct achan {
 	int fd;
 	/* The file knows no RWF_NOWAIT but has O_NONBLOCK. */
 	_Atomic bool plain_nowait;
+	/* A signal ends waits. */
+	_Atomic bool interruptible;
 	/* Set under that notifier's lock. */
 	_Atomic(struct achan_notifier *) notifier;
 };
+
+/* Enough for what achan_find_node() stores. */
+#define ACHAN_NODE_PATH_MAX	320
+
+/*
+ * Stores the path of the node of the channel called @name, or of node "achanN".
+ * Returns 0, -ENOENT or -ENAMETOOLONG.
+ */
+int achan_find_node(const char *name, char *path, size_t size);
 
 static inline int achan_check(const struct achan *channel)
 {
@@ -431,6 +442,14 @@ struct achan_req {
 	_Atomic uint32_t state;
 	/* In achan_queue.free_first. */
 	struct achan_req *next_free;
+	/* What follows is guarded by achan_queue.reap_lock. */
+	/* Its completion is out of the kernel's ring, with this result. */
+	bool arrived;
+	int64_t res;
+	/* achan_queue_cancel_wait() waits for it: nobody else takes it. */
+	bool claimed;
+	/* In achan_queue.ready_first: arrived and not claimed. */
+	struct achan_req *next_ready;
 };
 
 struct achan_queue {
@@ -443,14 +462,19 @@ struct achan_queue {
 	pthread_mutex_t free_lock;
 	struct achan_req *free_first;
 	struct achan_req **free_last;
-	/* Guards the completion ring's head. */
+	/* Guards the completion ring's head and the list of ready requests. */
 	pthread_mutex_t reap_lock;
+	/* Requests whose completion arrived and was not taken, oldest first. */
+	struct achan_req *ready_first;
+	struct achan_req **ready_last;
 	struct achan_aio_ring ring;
 	/* Else completions are taken by a system call. */
 	bool ring_usable;
 	_Atomic unsigned int in_flight;
 	/* Calls of achan_queue_wake() that ended no wait yet. */
 	_Atomic unsigned int wakes;
+	/* Data moved by requests without a callback, dispatched; see free. */
+	_Atomic unsigned int undelivered;
 	_Atomic bool closing;
 };
 

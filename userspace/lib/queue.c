@@ -20,10 +20,13 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #define QUEUE_OPTS_OLDEST	sizeof(struct achan_queue_opts)
 #define SUBMIT_BATCH		64
 #define TAKE_BATCH		16
+#define CLAIM_PAUSE_NS		INT64_C(1000000)
+#define CLAIM_WAIT_NS		INT64_C(10000000)
 
 #ifndef RWF_NOWAIT
 #define RWF_NOWAIT		0x00000008
@@ -343,16 +346,13 @@ static struct achan_req *request_of(struct achan_queue *queue,
 {
 	uintptr_t first = (uintptr_t)&queue->reqs[0].iocb;
 	uintptr_t offset = (uintptr_t)event->obj - first;
-	uint32_t in_flight = ACHAN_REQ_IN_FLIGHT;
 	struct achan_req *req;
 
 	if (offset % sizeof(*req) || offset / sizeof(*req) >= queue->depth)
 		return NULL;
 	req = &queue->reqs[offset / sizeof(*req)];
-	if (!atomic_compare_exchange_strong(&req->state, &in_flight,
-					    ACHAN_REQ_COMPLETED))
+	if (req->arrived || atomic_load(&req->state) != ACHAN_REQ_IN_FLIGHT)
 		return NULL;
-	atomic_fetch_sub(&queue->in_flight, 1);
 	return req;
 }
 
@@ -371,36 +371,105 @@ static int64_t result_of(const struct achan_req *req,
 	return res ? res : -ECANCELED;
 }
 
+/* Takes events off the kernel. Returns how many, or a negative errno value. */
+static int take_events(struct achan_queue *queue, struct io_event *events,
+		       unsigned int max)
+{
+	int count = queue->ring_usable ?
+		    achan_aio_ring_take(&queue->ring, events, max) : -EBADMSG;
+
+	return count == -EBADMSG ? take_by_call(queue, events, max) : count;
+}
+
+static void put_ready(struct achan_queue *queue, struct achan_req *req)
+{
+	req->next_ready = NULL;
+	*queue->ready_last = req;
+	queue->ready_last = &req->next_ready;
+}
+
+static void remove_ready(struct achan_queue *queue, struct achan_req *req)
+{
+	struct achan_req **link = &queue->ready_first;
+
+	while (*link && *link != req)
+		link = &(*link)->next_ready;
+	if (!*link)
+		return;
+	*link = req->next_ready;
+	if (queue->ready_last == &req->next_ready)
+		queue->ready_last = link;
+}
+
+/*
+ * Moves at most @max completions from the kernel's ring to where they are
+ * taken: a claimed request keeps its own, the others go to the ready list.
+ * Returns how many the kernel gave, or a negative errno value. Lock held.
+ */
+static int collect(struct achan_queue *queue, unsigned int max)
+{
+	struct io_event events[TAKE_BATCH];
+	int count = take_events(queue, events,
+				max < TAKE_BATCH ? max : TAKE_BATCH);
+
+	for (int i = 0; i < count; i++) {
+		struct achan_req *req = request_of(queue, &events[i]);
+
+		if (!req)
+			continue;
+		req->arrived = true;
+		req->res = result_of(req, &events[i]);
+		if (!req->claimed)
+			put_ready(queue, req);
+	}
+	return count;
+}
+
+/* The request is the caller's again. Lock held. */
+static void complete(struct achan_queue *queue, struct achan_req *req)
+{
+	req->arrived = false;
+	req->claimed = false;
+	atomic_store(&req->state, ACHAN_REQ_COMPLETED);
+	atomic_fetch_sub(&queue->in_flight, 1);
+}
+
+static unsigned int take_ready(struct achan_queue *queue,
+			       struct achan_cqe *cqes, unsigned int max)
+{
+	unsigned int taken;
+
+	for (taken = 0; taken < max && queue->ready_first; taken++) {
+		struct achan_req *req = queue->ready_first;
+
+		remove_ready(queue, req);
+		cqes[taken].req = req;
+		cqes[taken].data = req->data;
+		cqes[taken].res = req->res;
+		complete(queue, req);
+	}
+	return taken;
+}
+
 /* Takes up to @max completions. @left: whether there may be more. */
 static int take(struct achan_queue *queue, struct achan_cqe *cqes,
 		unsigned int max, bool *left)
 {
-	struct io_event events[TAKE_BATCH];
-	unsigned int taken = 0;
-	int count, wanted;
+	unsigned int taken;
+	int wanted = 0;
+	int count = 0;
 
 	pthread_mutex_lock(&queue->reap_lock);
-	do {
+	taken = take_ready(queue, cqes, max);
+	while (taken < max && count == wanted) {
 		wanted = max - taken < TAKE_BATCH ? (int)(max - taken)
 						  : TAKE_BATCH;
-		count = queue->ring_usable ?
-			achan_aio_ring_take(&queue->ring, events,
-					    (unsigned int)wanted) : -EBADMSG;
-		if (count == -EBADMSG)
-			count = take_by_call(queue, events,
-					     (unsigned int)wanted);
-		for (int i = 0; i < count; i++) {
-			struct achan_req *req = request_of(queue, &events[i]);
-
-			if (!req)
-				continue;
-			cqes[taken].req = req;
-			cqes[taken].data = req->data;
-			cqes[taken++].res = result_of(req, &events[i]);
-		}
-	} while (count == wanted && taken < max);
-	*left = queue->ring_usable ? !achan_aio_ring_empty(&queue->ring)
-				   : count == wanted;
+		count = collect(queue, (unsigned int)wanted);
+		taken += take_ready(queue, cqes + taken, max - taken);
+	}
+	*left = queue->ready_first ||
+		(queue->ring_usable ? !achan_aio_ring_empty(&queue->ring)
+				    : count == wanted);
 	pthread_mutex_unlock(&queue->reap_lock);
 	return count < 0 && !taken ? count : (int)taken;
 }
@@ -417,10 +486,13 @@ static int run_one(struct achan_queue *queue, bool *left)
 
 	if (ret != 1)
 		return ret;
-	if (cqe.req->fn)
+	if (cqe.req->fn) {
 		cqe.req->fn(cqe.req, cqe.res, cqe.data);
-	else
-		achan_req_put(cqe.req);
+		return 1;
+	}
+	if (cqe.res > 0)
+		atomic_fetch_add(&queue->undelivered, 1);
+	achan_req_put(cqe.req);
 	return 1;
 }
 
@@ -538,6 +610,108 @@ int achan_queue_dispatch(struct achan_queue *queue, unsigned int max)
 	return ret;
 }
 
+/* Makes the caller the only one who gets the completion of @req. */
+static int claim(struct achan_queue *queue, struct achan_req *req)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&queue->reap_lock);
+	switch (atomic_load(&req->state)) {
+	case ACHAN_REQ_IN_FLIGHT:
+		if (req->claimed) {
+			ret = -EBUSY;
+			break;
+		}
+		req->claimed = true;
+		if (req->arrived)
+			remove_ready(queue, req);
+		break;
+	case ACHAN_REQ_COMPLETED:
+		ret = -EALREADY;
+		break;
+	default:
+		ret = -EINVAL;
+	}
+	pthread_mutex_unlock(&queue->reap_lock);
+	return ret;
+}
+
+/* Returns 1 with the result of a claimed request, 0 while there is none. */
+static int take_claimed(struct achan_queue *queue, struct achan_req *req,
+			int64_t *res)
+{
+	int count, ret = 0;
+
+	pthread_mutex_lock(&queue->reap_lock);
+	do {
+		count = collect(queue, TAKE_BATCH);
+	} while (count == TAKE_BATCH);
+	if (req->arrived) {
+		*res = req->res;
+		complete(queue, req);
+		ret = 1;
+	}
+	pthread_mutex_unlock(&queue->reap_lock);
+	return ret;
+}
+
+/*
+ * Sleeps until there may be a completion. The eventfd is not cleared, as others
+ * wait for it: if it is readable for something else, or another thread takes
+ * the completion out of the ring, only the time ends the wait.
+ */
+static void wait_claimed(const struct achan_queue *queue)
+{
+	const struct timespec pause = { .tv_nsec = CLAIM_PAUSE_NS };
+	int saved = errno;
+
+	if (achan_wait_fd(queue->event_fd, POLLIN, 0) > 0)
+		nanosleep(&pause, NULL);
+	else
+		achan_wait_fd(queue->event_fd, POLLIN,
+			      achan_deadline(CLAIM_WAIT_NS));
+	errno = saved;
+}
+
+int achan_queue_cancel_wait(struct achan_queue *queue, struct achan_req *req,
+			    int64_t *res)
+{
+	int ret = check(queue);
+
+	if (ret)
+		return ret;
+	if (!req || req->queue != queue || !res)
+		return -EINVAL;
+	ret = claim(queue, req);
+	if (ret)
+		return ret;
+	if (take_claimed(queue, req, res))
+		return 0;
+	cancel(queue, req);
+	while (!take_claimed(queue, req, res))
+		wait_claimed(queue);
+	return 0;
+}
+
+static int cancel_all(struct achan_queue *queue)
+{
+	int asked = 0;
+
+	for (unsigned int i = 0; i < queue->depth; i++)
+		if (atomic_load(&queue->reqs[i].state) == ACHAN_REQ_IN_FLIGHT) {
+			cancel(queue, &queue->reqs[i]);
+			asked++;
+		}
+	return asked;
+}
+
+int achan_queue_cancel_all(struct achan_queue *queue)
+{
+	int ret = check(queue);
+
+	return ret ? ret : cancel_all(queue);
+}
+
 int achan_queue_wake(struct achan_queue *queue)
 {
 	int ret = check(queue);
@@ -610,6 +784,7 @@ static struct achan_queue *allocate_queue(unsigned int depth)
 	}
 	queue->depth = depth;
 	queue->free_last = &queue->free_first;
+	queue->ready_last = &queue->ready_first;
 	for (unsigned int i = 0; i < depth; i++) {
 		queue->reqs[i].queue = queue;
 		append_free(queue, &queue->reqs[i]);
@@ -664,9 +839,8 @@ static void end_requests(struct achan_queue *queue)
 	bool left;
 
 	atomic_store(&queue->closing, true);
-	for (unsigned int i = 0; i < queue->depth; i++)
-		if (atomic_load(&queue->reqs[i].state) == ACHAN_REQ_IN_FLIGHT)
-			cancel(queue, &queue->reqs[i]);
+	atomic_store(&queue->undelivered, 0);
+	cancel_all(queue);
 	while (atomic_load(&queue->in_flight)) {
 		clear_event(queue);
 		if (!run(queue, INT_MAX, &left))
@@ -676,14 +850,16 @@ static void end_requests(struct achan_queue *queue)
 }
 
 /* A child frees its copy of the memory; the context is its parent's. */
-void achan_queue_free(struct achan_queue *queue)
+int achan_queue_free(struct achan_queue *queue)
 {
+	unsigned int undelivered = 0;
 	int saved = errno;
 
 	if (!queue)
-		return;
+		return 0;
 	if (!check(queue)) {
 		end_requests(queue);
+		undelivered = atomic_load(&queue->undelivered);
 		io_destroy(queue->context);
 		pthread_mutex_destroy(&queue->free_lock);
 		pthread_mutex_destroy(&queue->reap_lock);
@@ -691,4 +867,5 @@ void achan_queue_free(struct achan_queue *queue)
 	close(queue->event_fd);
 	free_memory(queue);
 	errno = saved;
+	return (int)undelivered;
 }

@@ -15,7 +15,22 @@ static const char *own_meaning(int error)
 {
 	switch (error) {
 	case EAGAIN:
-		return "Nothing there or no room; for a new queue: raise fs.aio-max-nr";
+		return "Not now: nothing to read, no room to write, or short of memory";
+	case EACCES:
+	case EPERM:
+		return "No permission; use sudo, or join the group that owns the channel's node";
+	case EBUSY:
+		return "In use: request in flight, or taken by another notifier";
+	case EEXIST:
+		return "Exists already: a channel of that name, or its place in a notifier";
+	case EINVAL:
+		return "Invalid argument, flag or option; is sz set to the size of the structure?";
+	case ENOENT:
+		return "No such channel; if there is none at all, load the module: modprobe achan";
+	case EPIPE:
+		return "Nobody has the channel open for reading";
+	case ESHUTDOWN:
+		return "The queue or notifier is being freed";
 	case E2BIG:
 		return "Option that this libachan does not know; use a newer one";
 	case EALREADY:
@@ -37,7 +52,7 @@ static const char *own_meaning(int error)
 	case EPROTONOSUPPORT:
 		return "Driver and program speak different versions of achan";
 	case ETIMEDOUT:
-		return "Time passed";
+		return "Timed out";
 	default:
 		return NULL;
 	}
