@@ -6,8 +6,10 @@
 #include "../../userspace/achanctl/achanctl.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "unit.h"
@@ -268,52 +270,138 @@ END_TEST
 
 /* -------------------------------------------------------------- output */
 
-static void print_frames(FILE *file)
-{
-	struct output output = { .file = file, .framed = true,
-				 .timestamps = true };
-	struct {
-		struct achan_record record;
-		char payload[8];
-	} frames[] = {
-		{ { .length = 5, .sequence = 3, .timestamp = 1500000000 },
-		  "hello" },
-		{ { .length = 3, .sequence = 4,
-		    .flags = ACHAN_RECORD_CONTINUED }, "by\n" },
-	};
+/* Two frames, as a read brings them. */
+static const struct frame {
+	struct achan_record record;
+	char payload[8];
+} two_frames[] = {
+	{ { .length = 5, .sequence = 3, .timestamp = 1500000000 }, "hello" },
+	{ { .length = 3, .sequence = 4, .flags = ACHAN_RECORD_CONTINUED },
+	  "by\n" },
+};
 
-	ck_assert(output_read(&output, frames, sizeof(frames)));
-	ck_assert_uint_eq(output.records, 2);
-	ck_assert_uint_eq(output.bytes, 8);
-	ck_assert(!output_read(&output, frames, sizeof(frames) - 1));
+/* What the output puts out for a read. */
+static const char *shown(struct output *output, const void *bytes,
+			 size_t length, int wanted)
+{
+	static char text[4096];
+	FILE *file = tmpfile();
+	ssize_t got;
+
+	output->fd = fileno(file);
+	ck_assert_int_eq(output_read(output, bytes, length), wanted);
+	got = pread(output->fd, text, sizeof(text) - 1, 0);
+	ck_assert_int_ge(got, 0);
+	text[got] = 0;
+	fclose(file);
+	return text;
 }
 
 START_TEST(frames_are_shown_with_number_time_and_length)
 {
-	char *text = written(print_frames);
-	const char *wanted = "record 3, time 1.500000000, 5 bytes\nhello\n"
-			     "record 4, time none, 3 bytes, continued\nby\n";
+	struct output output = { .framed = true, .timestamps = true };
 
-	ck_assert_int_eq(strncmp(text, wanted, strlen(wanted)), 0);
-	free(text);
+	ck_assert_str_eq(shown(&output, two_frames, sizeof(two_frames), 0),
+			 "record 3, time 1.500000000, 5 bytes\nhello\n"
+			 "record 4, time none, 3 bytes, continued\nby\n");
+	ck_assert_uint_eq(output.records, 2);
+	ck_assert_uint_eq(output.bytes, 8);
+	ck_assert_uint_eq(output.lost_bytes, 0);
 }
 END_TEST
 
-static void print_hexdump(FILE *file)
+START_TEST(what_is_no_frame_is_lost_and_counted)
 {
-	struct output output = { .file = file, .hexdump = true };
+	struct output output = { .framed = true };
 
-	ck_assert(output_read(&output, "0123456789abcdefg", 17));
-	ck_assert(output_read(&output, "h", 1));
+	ck_assert_str_eq(shown(&output, two_frames, sizeof(two_frames) - 1,
+			       -EBADMSG), "record 3, 5 bytes\nhello\n");
+	ck_assert_uint_eq(output.lost_records, 1);
+	ck_assert_uint_eq(output.lost_bytes, sizeof(*two_frames) - 1);
 }
+END_TEST
 
 START_TEST(hexdump_of_a_stream_counts_on)
 {
-	char *text = written(print_hexdump);
+	struct output output = { .hexdump = true };
 
-	ck_assert_ptr_nonnull(strstr(text, "\n00000010  67 "));
-	ck_assert_ptr_nonnull(strstr(text, "\n00000011  68 "));
-	free(text);
+	ck_assert_ptr_nonnull(strstr(shown(&output, "0123456789abcdefg", 17, 0),
+				     "\n00000010  67 "));
+	ck_assert_ptr_nonnull(strstr(shown(&output, "h", 1, 0),
+				     "00000011  68 "));
+}
+END_TEST
+
+/* Shows what a read brought in a file that takes @room bytes and no more. */
+static void show_short(struct output *output, rlim_t room, const void *bytes,
+		       size_t length)
+{
+	struct rlimit before, limit;
+	FILE *file = tmpfile();
+
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+	limit = before;
+	limit.rlim_cur = room;
+	signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	output->fd = fileno(file);
+	ck_assert_int_eq(output_read(output, bytes, length), 0);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+	ck_assert_int_eq(output->error, EFBIG);
+	/* Nothing goes out behind a hole. */
+	ck_assert_int_eq(output_read(output, bytes, length), 0);
+	fclose(file);
+}
+
+START_TEST(what_did_not_go_out_is_counted)
+{
+	struct output plain = { 0 }, framed = { .framed = true };
+
+	show_short(&plain, 10, "0123456789abcdef", 16);
+	ck_assert_uint_eq(plain.lost_bytes, 6 + 16);
+	ck_assert_uint_eq(plain.lost_records, 2);
+	/* The first one is "record 3, 5 bytes" and "hello". */
+	show_short(&framed, 24, two_frames, sizeof(two_frames));
+	ck_assert_uint_eq(framed.lost_records, 1 + 2);
+	ck_assert_uint_eq(framed.lost_bytes, 3 + 8);
+	framed = (struct output){ .framed = true };
+	show_short(&framed, 23, two_frames, sizeof(two_frames));
+	ck_assert_uint_eq(framed.lost_records, 2 + 2);
+}
+END_TEST
+
+START_TEST(output_that_takes_nothing_is_given_up_after_a_stop)
+{
+	struct output output = { 0 };
+	char page[4096] = "";
+	int ends[2];
+
+	ck_assert_int_eq(pipe(ends), 0);
+	ck_assert_int_gt(fcntl(ends[1], F_SETPIPE_SZ, sizeof(page)), 0);
+	ck_assert_int_eq(write(ends[1], page, sizeof(page)), sizeof(page));
+	output.fd = ends[1];
+	stop_begin();
+	raise(SIGTERM);
+	ck_assert(stopped());
+	ck_assert_int_eq(output_read(&output, "0123456789abcdef", 16), 0);
+	ck_assert_int_eq(output.error, ETIMEDOUT);
+	ck_assert_uint_eq(output.lost_bytes, 16);
+	stop_end();
+}
+END_TEST
+
+START_TEST(output_without_a_reader_is_gone)
+{
+	int ends[2];
+	struct output output;
+
+	ck_assert_int_eq(pipe(ends), 0);
+	output.fd = ends[1];
+	ck_assert(!output_gone(&output));
+	close(ends[0]);
+	ck_assert(output_gone(&output));
+	output.fd = open("/dev/null", O_WRONLY);
+	ck_assert(!output_gone(&output));
 }
 END_TEST
 
@@ -650,6 +738,10 @@ int main(void)
 	tcase_add_test(tcase, progress_says_how_far_and_how_long);
 	tcase_add_test(tcase, frames_are_shown_with_number_time_and_length);
 	tcase_add_test(tcase, hexdump_of_a_stream_counts_on);
+	tcase_add_test(tcase, what_is_no_frame_is_lost_and_counted);
+	tcase_add_test(tcase, what_did_not_go_out_is_counted);
+	tcase_add_test(tcase, output_that_takes_nothing_is_given_up_after_a_stop);
+	tcase_add_test(tcase, output_without_a_reader_is_gone);
 	tcase_add_test(tcase, config_without_fault_has_none);
 	ALL(tcase, config_with_a_fault_says_which, faults);
 	tcase_add_test(tcase, older_driver_is_called_older);

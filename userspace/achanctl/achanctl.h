@@ -73,7 +73,25 @@ enum status fail_no_module(void);
 enum status fail_version(const struct achan_handshake *driver);
 /* @path could not be opened. */
 enum status fail_open(const char *path, int error);
+/* @path is no channel's node. */
+enum status fail_other_file(const char *path);
+/* @what cannot be had from another network namespace than the host's. */
+enum status fail_namespace(const char *what);
+
+/* --------------------------------------------------------------- place */
+
 bool module_loaded(void);
+/* /dev is devtmpfs, where the kernel makes all nodes. */
+bool dev_is_kernels(void);
+bool on_nodev_mount(const char *path);
+bool in_user_namespace(void);
+/* CLOCK_MONOTONIC is not the host's here. */
+bool in_time_namespace(void);
+
+struct stat;
+/* Text of an attribute of the channel whose node @found is about. */
+bool sysfs_attribute(const struct stat *found, const char *name, char *text,
+		     size_t size);
 
 /* -------------------------------------------------------------- parsing */
 
@@ -246,9 +264,36 @@ const char *progress_line(const struct progress *progress, int64_t now,
 
 int64_t now_ns(void);
 
+/* ------------------------------------------------------------- stopping */
+
+/*
+ * Between these two SIGTERM, SIGINT and SIGHUP interrupt what waits, and no
+ * more: stopped() is true from then on. SIGPIPE is ignored.
+ */
+void stop_begin(void);
+void stop_end(void);
+bool stopped(void);
+/* As if signal @number had come. */
+void stop_because(int number);
+/* Lets the signal that came have its effect. Returns 0 if none came. */
+int stop_raise(void);
+/* What waits is interrupted after the time, and again and again, unless it is < 0. */
+void stop_alarm(int64_t timeout_ns);
+void stop_alarm_off(void);
+
+/*
+ * Writes all of @bytes. Returns how many were written, fewer if the time has
+ * passed, a stop came or an error after a part; else -ETIMEDOUT, -EINTR for a
+ * stop, or what achan_write() gives.
+ */
+ssize_t write_waiting(struct achan *channel, const char *bytes, size_t length,
+		      int64_t timeout_ns);
+
+/* ------------------------------------------------------------ receiving */
+
 /* How "recv" shows what it got. */
 struct output {
-	FILE *file;
+	int fd;
 	bool framed;
 	bool timestamps;
 	bool hexdump;
@@ -257,12 +302,22 @@ struct output {
 	/* Number of the record to come; known from the first one on. */
 	uint64_t next_sequence;
 	bool next_known;
+	/* What was taken from the channel. */
 	uint64_t records;
 	uint64_t bytes;
+	/* errno of a failed write, and what of the taken did not go out. */
+	int error;
+	uint64_t lost_records;
+	uint64_t lost_bytes;
 };
 
-/* Shows what one read brought. Returns false if it is no row of frames. */
-bool output_read(struct output *output, const void *bytes, size_t length);
+/*
+ * Shows what one read brought. Returns 0, -EBADMSG if it is no row of frames, or
+ * -ENOMEM; what a write did is in the output.
+ */
+int output_read(struct output *output, const void *bytes, size_t length);
+/* Nobody takes what is written any more. */
+bool output_gone(const struct output *output);
 
 /* "recv": what all models do alike. */
 struct receiver {
@@ -274,23 +329,31 @@ struct receiver {
 	size_t size;		/* of a read */
 	uint64_t count;		/* records to take, or reads; 0: no end */
 	uint64_t bytes;		/* bytes to take, 0: no end */
-	uint64_t taken;		/* reads done */
 	int64_t timeout_ns;
+	int64_t last;		/* when something came, or the beginning */
 	unsigned int depth;
 	bool done;
 	enum status status;
 };
 
-/* How long the next read may be, 0 if no more is wanted. */
-size_t receiver_size(const struct receiver *receiver);
-/* Takes what a read returned. Sets done when that was the end. */
+/*
+ * How long the next read may be, 0 if no more is to be taken: then no read may be
+ * left that could take something.
+ */
+size_t receiver_size(struct receiver *receiver);
+/*
+ * Waits for @events on @fd. Returns 1, 0 if the time has passed, or -EINTR when no
+ * more is to be taken.
+ */
+int receiver_wait(struct receiver *receiver, int fd, int events);
+/* Takes what a read returned, also after the end. Sets done when that was it. */
 void receiver_take(struct receiver *receiver, const void *bytes,
 		   int64_t result);
 void receiver_timed_out(struct receiver *receiver);
 /* Something other than a read failed: says what. */
 void receiver_fail(struct receiver *receiver, const char *what, int error);
 
-/* The I/O models. Each receives until done. */
+/* The I/O models. Each receives until done, and leaves nothing in flight. */
 void receive_blocking(struct receiver *receiver);
 void receive_poll(struct receiver *receiver);
 void receive_sigio(struct receiver *receiver);

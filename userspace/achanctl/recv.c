@@ -4,6 +4,8 @@
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
 #define SIZE_DEFAULT	65536
@@ -21,31 +23,78 @@ static const struct model {
 	{ "uring", receive_uring },
 };
 
-size_t receiver_size(const struct receiver *receiver)
-{
-	uint64_t left;
-
-	if (receiver->done)
-		return 0;
-	if (!receiver->bytes)
-		return receiver->size;
-	left = receiver->bytes - receiver->output.bytes;
-	/* A record is taken whole or not at all. */
-	if (left > receiver->size || receiver->output.framed ||
-	    receiver->info.mode != ACHAN_MODE_STREAM)
-		return receiver->size;
-	return (size_t)left;
-}
-
 static void finish(struct receiver *receiver, enum status status)
 {
 	receiver->done = true;
 	receiver->status = status;
 }
 
+/* A record is taken whole or not at all. */
+static size_t next_size(const struct receiver *receiver)
+{
+	uint64_t left = receiver->bytes - receiver->output.bytes;
+
+	if (!receiver->bytes || left > receiver->size ||
+	    receiver->output.framed ||
+	    receiver->info.mode != ACHAN_MODE_STREAM)
+		return receiver->size;
+	return (size_t)left;
+}
+
+size_t receiver_size(struct receiver *receiver)
+{
+	if (!receiver->done && stopped())
+		finish(receiver, STATUS_OK);
+	if (!receiver->done && output_gone(&receiver->output)) {
+		receiver->output.error = EPIPE;
+		finish(receiver, STATUS_OK);
+	}
+	return receiver->done ? 0 : next_size(receiver);
+}
+
+static const struct timespec *time_left(const struct receiver *receiver,
+					struct timespec *left)
+{
+	int64_t ns = receiver->last + receiver->timeout_ns - now_ns();
+
+	if (receiver->timeout_ns < 0)
+		return NULL;
+	if (ns < 0)
+		ns = 0;
+	left->tv_sec = (time_t)(ns / NS_PER_SECOND);
+	left->tv_nsec = (long)(ns % NS_PER_SECOND);
+	return left;
+}
+
+int receiver_wait(struct receiver *receiver, int fd, int events)
+{
+	struct pollfd waits[] = {
+		{ .fd = fd, .events = (short)events },
+		/* Tells when nobody takes the output any more. */
+		{ .fd = receiver->output.fd },
+	};
+	struct timespec left;
+	int ret;
+
+	while (receiver_size(receiver)) {
+		ret = ppoll(waits, COUNT_OF(waits), time_left(receiver, &left),
+			    NULL);
+		if (!ret || (ret > 0 && waits[0].revents))
+			return ret ? 1 : 0;
+		if (ret < 0 && errno != EINTR)
+			receiver_fail(receiver, "wait for", -errno);
+	}
+	return -EINTR;
+}
+
 static void fail_read(struct receiver *receiver, int error)
 {
 	switch (-error) {
+	case EINTR:
+		return;
+	case ETIMEDOUT:
+		receiver_timed_out(receiver);
+		return;
 	case ENODEV:
 		finish(receiver, fail(STATUS_NO_CHANNEL,
 				      "the channel %s was removed",
@@ -74,16 +123,25 @@ void receiver_timed_out(struct receiver *receiver)
 			      "time", receiver->name));
 }
 
+static bool enough(const struct receiver *receiver)
+{
+	const struct output *output = &receiver->output;
+
+	return output->error ||
+	       (receiver->count && output->records >= receiver->count) ||
+	       (receiver->bytes && output->bytes >= receiver->bytes);
+}
+
 void receiver_take(struct receiver *receiver, const void *bytes,
 		   int64_t result)
 {
 	struct output *output = &receiver->output;
 	uint64_t before = output->bytes;
+	int ret;
 
-	if (result == -ETIMEDOUT) {
-		receiver_timed_out(receiver);
+	/* After the end only what was taken still counts. */
+	if (result <= 0 && receiver->done)
 		return;
-	}
 	if (result < 0) {
 		fail_read(receiver, (int)result);
 		return;
@@ -92,19 +150,40 @@ void receiver_take(struct receiver *receiver, const void *bytes,
 		finish(receiver, STATUS_OK);
 		return;
 	}
-	if (!output_read(output, bytes, (size_t)result)) {
-		receiver_fail(receiver, "make records of what came from",
-			      -EBADMSG);
-		return;
-	}
+	ret = output_read(output, bytes, (size_t)result);
 	progress_add(&receiver->progress, output->bytes - before);
-	if (ferror(output->file))
-		finish(receiver, fail(STATUS_FAILURE, "cannot write what came "
-				      "from %s: %s", receiver->name,
-				      strerror(errno)));
-	else if ((receiver->count && output->records >= receiver->count) ||
-		 (receiver->bytes && output->bytes >= receiver->bytes))
+	receiver->last = now_ns();
+	if (ret && !receiver->done)
+		receiver_fail(receiver, "make records of what came from", ret);
+	else if (!receiver->done && enough(receiver))
 		finish(receiver, STATUS_OK);
+}
+
+/* What was taken and did not go out is said. */
+static enum status receiver_end(const struct receiver *receiver)
+{
+	const struct output *output = &receiver->output;
+	bool bytes_only = receiver->info.mode == ACHAN_MODE_STREAM &&
+			  !output->framed;
+	const char *why = output->error == ETIMEDOUT ?
+			  "the output takes nothing" : strerror(output->error);
+
+	if (!output->lost_bytes && output->error == EPIPE) {
+		stop_because(SIGPIPE);
+		return receiver->status;
+	}
+	if (output->error)
+		fail(STATUS_FAILURE, "cannot write what came from %s: %s",
+		     receiver->name, why);
+	if (output->lost_records && bytes_only)
+		fail(STATUS_FAILURE, "%" PRIu64 " bytes were taken from %s and "
+		     "are lost", output->lost_bytes, receiver->name);
+	else if (output->lost_records)
+		fail(STATUS_FAILURE, "%" PRIu64 " records with %" PRIu64
+		     " bytes were taken from %s and are lost",
+		     output->lost_records, output->lost_bytes, receiver->name);
+	return output->error || output->lost_records ? STATUS_FAILURE :
+						       receiver->status;
 }
 
 /* ------------------------------------------------------------- options */
@@ -232,12 +311,23 @@ static enum status receive(struct choice *choice, const char *text)
 		return status;
 	receiver->name = text;
 	receiver->size = read_size(choice);
+	receiver->last = now_ns();
 	progress_begin(&receiver->progress, receiver->bytes,
-		       !isatty(fileno(output->file)));
+		       !isatty(output->fd));
 	choice->model->run(receiver);
 	progress_end(&receiver->progress);
 	achan_close(receiver->channel);
-	return receiver->status;
+	return receiver_end(receiver);
+}
+
+static enum status receive_stoppable(struct choice *choice, const char *text)
+{
+	enum status status;
+
+	stop_begin();
+	status = receive(choice, text);
+	stop_end();
+	return status;
 }
 
 static enum status receive_to_file(struct choice *choice, const char *text)
@@ -245,16 +335,17 @@ static enum status receive_to_file(struct choice *choice, const char *text)
 	struct output *output = &choice->receiver.output;
 	enum status status;
 
-	if (!choice->file) {
-		output->file = stdout;
-		return receive(choice, text);
-	}
-	output->file = fopen(choice->file, "we");
-	if (!output->file)
+	fflush(stdout);
+	output->fd = STDOUT_FILENO;
+	if (!choice->file)
+		return receive_stoppable(choice, text);
+	output->fd = open(choice->file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+			  0666);
+	if (output->fd < 0)
 		return fail(STATUS_FAILURE, "cannot write %s: %s", choice->file,
 			    strerror(errno));
-	status = receive(choice, text);
-	if (fclose(output->file) && !status)
+	status = receive_stoppable(choice, text);
+	if (close(output->fd) && !status)
 		status = fail(STATUS_FAILURE, "cannot write %s: %s",
 			      choice->file, strerror(errno));
 	return status;
