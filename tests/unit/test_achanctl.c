@@ -75,7 +75,8 @@ START_TEST(seconds_are_parsed)
 	ck_assert(parse_seconds("1.000000001", &ns) &&
 		  ns == NS_PER_SECOND + 1);
 	ck_assert(!parse_seconds("", &ns));
-	ck_assert(!parse_seconds(".5", &ns));
+	ck_assert(parse_seconds(".5", &ns) && ns == NS_PER_SECOND / 2);
+	ck_assert(!parse_seconds(".", &ns));
 	ck_assert(!parse_seconds("1.", &ns));
 	ck_assert(!parse_seconds("1.0000000001", &ns));
 	ck_assert(!parse_seconds("-1", &ns));
@@ -605,7 +606,7 @@ static const struct {
 	{ 0, "info x", STATUS_NO_CHANNEL, "no channel x" },
 	{ 0, "stats x", STATUS_NO_CHANNEL, "no channel x" },
 	{ 0, "list achan7", STATUS_NO_CHANNEL, "no channel achan7" },
-	{ 0, "info /dev/null", STATUS_NO_CHANNEL, "/dev/null is no channel" },
+	{ 0, "info /dev/null", STATUS_NO_CHANNEL, "/dev/null is not a channel" },
 	{ 0, "recv /dev/null", STATUS_NO_CHANNEL, "" },
 };
 
@@ -635,22 +636,33 @@ static const struct { const char *line; const char *says; } misuses[] = {
 	{ "create --moderate-usecs x", "is a number" },
 	{ "create --frobnicate x", "--help" },
 	{ "set x", "nothing to change" },
-	{ "set --overflow drop", "one channel is needed, not 0" },
-	{ "remove", "which channel?" },
-	{ "info", "one channel is needed" },
+	{ "set --overflow drop", "no channel given" },
+	{ "set --overflow drop a b", "one channel is needed, not 2" },
+	{ "set --mode stream x", "--mode is fixed when a channel is created" },
+	{ "set --ring-bytes 64K x", "--ring-bytes is fixed" },
+	{ "set --kind=pair x", "--kind is fixed" },
+	{ "set --owner root x", "--owner cannot be set: change the node" },
+	{ "create --peer a a", "the two of a pair cannot have one name" },
+	{ "help nonsense", "no command 'nonsense'" },
+	{ "remove", "no channel given" },
+	{ "info", "no channel given" },
 	{ "list --frobnicate", "--help" },
 	{ "stats --count 3", "--count needs --watch" },
 	{ "stats --watch=x", "takes seconds" },
 	{ "stats --watch=0", "takes seconds" },
 	{ "monitor x", "no channel can be named" },
 	{ "monitor --count 0", "takes a number" },
-	{ "send", "which channel?" },
+	{ "send", "no channel given" },
 	{ "send --size 0 x", "bytes" },
 	{ "send --text a x b", "either --text or files" },
-	{ "recv", "one channel is needed" },
-	{ "recv --model tea x", "blocking, poll, sigio, aio or uring" },
-	{ "recv --depth 0 x", "cannot be the value" },
-	{ "recv --count 0 x", "cannot be the value" },
+	{ "recv", "no channel given" },
+	{ "recv --model tea x", "'tea': use blocking, poll, sigio, aio or uring" },
+	{ "recv --depth 0 x", "--depth takes a number" },
+	{ "recv --count abc x", "--count takes a number" },
+	{ "recv -c 0 x", "--count takes a number" },
+	{ "recv -s x x", "--size takes bytes, such as 512 or 64K, not 'x'" },
+	{ "recv -t x x", "--timeout takes seconds, such as 2 or 0.5, not 'x'" },
+	{ "pipe -b x x y", "--bytes takes bytes" },
 	{ "pipe x", "two channels are needed" },
 };
 
@@ -708,7 +720,12 @@ START_TEST(list_is_ordered_and_each_command_has_help)
 	for (size_t i = 0; i < COUNT_OF(commands); i++) {
 		snprintf(line, sizeof(line), "%s --help", commands[i]);
 		expect(line, STATUS_OK, "usage: achanctl ");
+		snprintf(line, sizeof(line), "help %s", commands[i]);
+		expect(line, STATUS_OK, commands[i]);
 	}
+	expect("ls sensors", STATUS_OK, "sensors  achan1");
+	expect("help", STATUS_OK, "usage: achanctl [--control PATH]");
+	expect("version", STATUS_OK, "libachan");
 	expect("--help", STATUS_OK, "usage: achanctl");
 	expect("", STATUS_USAGE, "usage: achanctl");
 }

@@ -59,6 +59,12 @@ enum status fail(enum status status, const char *format, ...)
 /* The same for what is wrong with the command line of @command. */
 enum status fail_usage(const struct command *command, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+struct option;
+/* What getopt_long() has found to be the value of option @code cannot be. */
+enum status fail_value(const struct command *command,
+		       const struct option *options, int code);
+/* The command takes one channel, and @given were. */
+enum status fail_one_channel(const struct command *command, int given);
 /* Only the hint: getopt_long() has said what is wrong. */
 enum status fail_option(const struct command *command);
 /* Prints the help of @command to standard output. */
@@ -201,8 +207,12 @@ bool channel_list_put(struct channel_list *list,
 enum status channel_list_select(struct channel_list *list, int argc,
 				char **argv);
 
-/* Opens the channel that a word names, for reading and writing as @flags say. */
-enum status channel_open(const char *text, int flags, uint32_t channel_flags,
+/*
+ * Opens the channel that a word names, for reading and writing as @flags say,
+ * between stop_begin() and stop_end(). At a stop there is no channel, NULL, though
+ * nothing has failed.
+ */
+enum status channel_open(const char *text, int flags, int64_t timeout_ns,
 			 struct achan **channel, struct achan_info *info);
 
 /* -------------------------------------------------------- configuration */

@@ -182,7 +182,7 @@ static const char *ring_fault(uint32_t bytes)
 		return NULL;
 	if (bytes & (bytes - 1) || bytes < RING_BYTES_MIN ||
 	    bytes > RING_BYTES_MAX)
-		return "a ring has a power of two of bytes, from 8K to 64M";
+		return "ring size must be a power of two from 8K to 64M";
 	return NULL;
 }
 

@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sys/stat.h>
 
 static const struct option options[] = {
 	{ "json", no_argument, NULL, 'j' },
@@ -54,7 +55,7 @@ static void print_row(const struct achan_channel *channel, int width)
 			stats->used * 100 / config->ring_bytes : 0;
 
 	snprintf(node, sizeof(node), "achan%" PRIu32, channel->minor);
-	printf("%-*s  %-9s  %-4s  %-7s  %-9s  %8s  %3" PRIu64 "%%  %7" PRIu32
+	printf("%-*s  %-9s  %-8s  %-7s  %-9s  %8s  %3" PRIu64 "%%  %7" PRIu32
 	       "  %7" PRIu32 "  %10" PRIu64 "  %8" PRIu64 "\n", width,
 	       channel->name, node, word_of(kind_words, config->kind),
 	       word_of(mode_words, config->mode),
@@ -73,30 +74,51 @@ static void print_table(const struct channel_list *list)
 		if (length > width)
 			width = length;
 	}
-	printf("%-*s  %-9s  %-4s  %-7s  %-9s  %8s  %4s  %7s  %7s  %10s  %8s\n",
+	printf("%-*s  %-9s  %-8s  %-7s  %-9s  %8s  %4s  %7s  %7s  %10s  %8s\n",
 	       width, "NAME", "NODE", "KIND", "MODE", "DELIVERY", "RING",
 	       "FILL", "READERS", "WRITERS", "RECORDS", "LOST");
 	for (size_t i = 0; i < list->count; i++)
 		print_row(&list->channels[i], width);
 }
 
+/* A file that a shell's ">" made while the module was not loaded. */
+static void say_wrong_nodes(const struct channel_list *list)
+{
+	struct stat found;
+	char path[64];
+
+	for (size_t i = 0; i < list->count; i++) {
+		snprintf(path, sizeof(path), "/dev/achan%" PRIu32,
+			 list->channels[i].minor);
+		if (!stat(path, &found) && !S_ISCHR(found.st_mode))
+			fail_other_file(path);
+	}
+}
+
+static enum status print_list(const struct channel_list *list, bool json)
+{
+	if (json)
+		print_json(list);
+	else
+		print_table(list);
+	say_wrong_nodes(list);
+	return finish_output();
+}
+
 static enum status run_list(int argc, char **argv)
 {
 	struct channel_list list = { 0 };
+	enum status printed = STATUS_OK;
 	enum status status = STATUS_OK;
 	bool json = false;
 
 	if (!take_options(&command_list, argc, argv, &json, &status))
 		return status;
 	status = channel_list_select(&list, argc - optind, argv + optind);
-	if (!status || list.count) {
-		if (json)
-			print_json(&list);
-		else
-			print_table(&list);
-	}
+	if (!status || list.count)
+		printed = print_list(&list, json);
 	channel_list_free(&list);
-	return status ? status : finish_output();
+	return status ? status : printed;
 }
 
 const struct command command_list = {
@@ -189,9 +211,7 @@ static enum status run_info(int argc, char **argv)
 	if (!take_options(&command_info, argc, argv, &json, &status))
 		return status;
 	if (argc - optind != 1)
-		return fail_usage(&command_info,
-				  "one channel is needed, not %d",
-				  argc - optind);
+		return fail_one_channel(&command_info, argc - optind);
 	status = reference_parse(argv[optind], &reference);
 	if (!status)
 		status = channel_find(&reference, &channel);

@@ -368,13 +368,13 @@ static enum status connect_ends(struct plan *plan, char **names)
 	struct achan *ends[2];
 	enum status status;
 
-	status = channel_open(names[0], plan->both ? O_RDWR : O_RDONLY, 0,
-			      &ends[0], &infos[0]);
-	if (status)
+	status = channel_open(names[0], plan->both ? O_RDWR : O_RDONLY,
+			      plan->timeout_ns, &ends[0], &infos[0]);
+	if (!ends[0])
 		return status;
-	status = channel_open(names[1], plan->both ? O_RDWR : O_WRONLY, 0,
-			      &ends[1], &infos[1]);
-	if (!status) {
+	status = channel_open(names[1], plan->both ? O_RDWR : O_WRONLY,
+			      plan->timeout_ns, &ends[1], &infos[1]);
+	if (ends[1]) {
 		status = carry_between(plan, names, ends, infos);
 		achan_close(ends[1]);
 	}
@@ -415,8 +415,7 @@ static enum status take_option(struct plan *plan, int code)
 	}
 	if (ok)
 		return STATUS_OK;
-	return fail_usage(&command_pipe, "'%s' cannot be the value of -%c",
-			  optarg, code);
+	return fail_value(&command_pipe, options, code);
 }
 
 static enum status run(int argc, char **argv)

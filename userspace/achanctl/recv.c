@@ -218,8 +218,8 @@ static enum status take_model(struct choice *choice)
 			choice->model = &models[i];
 			return STATUS_OK;
 		}
-	return fail_usage(&command_recv, "--model cannot be '%s', only "
-			  "blocking, poll, sigio, aio or uring", optarg);
+	return fail_usage(&command_recv, "invalid --model '%s': use blocking, "
+			  "poll, sigio, aio or uring", optarg);
 }
 
 static enum status take_number(struct choice *choice, int code)
@@ -250,8 +250,7 @@ static enum status take_number(struct choice *choice, int code)
 	}
 	if (ok)
 		return STATUS_OK;
-	return fail_usage(&command_recv, "'%s' cannot be the value of -%c",
-			  optarg, code);
+	return fail_value(&command_recv, options, code);
 }
 
 static enum status take_option(struct choice *choice, int code)
@@ -298,24 +297,39 @@ static size_t read_size(const struct choice *choice)
 	return record > SIZE_DEFAULT ? record : SIZE_DEFAULT;
 }
 
+static void run_model(struct choice *choice)
+{
+	struct receiver *receiver = &choice->receiver;
+	int ret = receiver->output.framed ?
+		  achan_set_framed(receiver->channel, true) : 0;
+
+	receiver->size = read_size(choice);
+	receiver->last = now_ns();
+	progress_begin(&receiver->progress, receiver->bytes,
+		       !isatty(receiver->output.fd));
+	if (ret)
+		receiver_fail(receiver, "read", ret);
+	else
+		choice->model->run(receiver);
+	progress_end(&receiver->progress);
+}
+
 static enum status receive(struct choice *choice, const char *text)
 {
 	struct receiver *receiver = &choice->receiver;
 	struct output *output = &receiver->output;
 	enum status status;
 
-	status = channel_open(text, O_RDONLY, output->framed ?
-			      ACHAN_OPEN_FRAMED : 0, &receiver->channel,
-			      &receiver->info);
-	if (status)
+	status = channel_open(text, O_RDONLY, receiver->timeout_ns,
+			      &receiver->channel, &receiver->info);
+	if (!receiver->channel)
 		return status;
+	if (output->timestamps && in_time_namespace())
+		fprintf(stderr, "achanctl: the times are those of the host's "
+			"CLOCK_MONOTONIC; the clock of this time namespace is "
+			"another one\n");
 	receiver->name = text;
-	receiver->size = read_size(choice);
-	receiver->last = now_ns();
-	progress_begin(&receiver->progress, receiver->bytes,
-		       !isatty(output->fd));
-	choice->model->run(receiver);
-	progress_end(&receiver->progress);
+	run_model(choice);
 	achan_close(receiver->channel);
 	return receiver_end(receiver);
 }
@@ -371,9 +385,7 @@ static enum status run(int argc, char **argv)
 			return status;
 	}
 	if (argc - optind != 1)
-		return fail_usage(&command_recv,
-				  "one channel is needed, not %d",
-				  argc - optind);
+		return fail_one_channel(&command_recv, argc - optind);
 	choice.receiver.depth = (unsigned int)choice.depth;
 	return receive_to_file(&choice, argv[optind]);
 }

@@ -44,10 +44,9 @@ static enum status fail_write(const struct sender *sender, size_t length,
 		return fail(STATUS_FAILURE, "nobody reads from %s: its other "
 			    "end is closed", sender->name);
 	case EMSGSIZE:
-		return fail(STATUS_FAILURE, "a record of %zu bytes cannot be "
-			    "had by %s: it takes %" PRIu64 " at the most",
-			    length, sender->name,
-			    (uint64_t)sender->info.record_max);
+		return fail(STATUS_FAILURE, "record of %zu bytes is too "
+			    "large for %s (maximum %" PRIu64 ")", length,
+			    sender->name, (uint64_t)sender->info.record_max);
 	case ETIMEDOUT:
 	case EAGAIN:
 		return fail(STATUS_TIMEOUT, "%s had no room within the time",
@@ -81,7 +80,7 @@ static enum status put(struct sender *sender, const char *bytes, size_t length,
 /* Makes room behind what is not sent yet. */
 static bool make_room(struct source *source)
 {
-	size_t size = source->size * 2;
+	size_t size = source->size ? source->size * 2 : STREAM_SIZE;
 	char *buffer;
 
 	if (source->start) {
@@ -267,9 +266,9 @@ static enum status send_to(struct sender *sender, int argc, char **argv)
 	enum status status;
 	bool message;
 
-	status = channel_open(argv[0], O_WRONLY, 0, &sender->channel,
-			      &sender->info);
-	if (status)
+	status = channel_open(argv[0], O_WRONLY, sender->timeout_ns,
+			      &sender->channel, &sender->info);
+	if (!sender->channel)
 		return status;
 	sender->name = argv[0];
 	message = sender->info.mode == ACHAN_MODE_MESSAGE;
@@ -333,7 +332,7 @@ static enum status run(int argc, char **argv)
 			return status;
 	}
 	if (optind == argc)
-		return fail_usage(&command_send, "which channel?");
+		return fail_usage(&command_send, "no channel given");
 	if (sender.text && argc - optind > 1)
 		return fail_usage(&command_send, "either --text or files");
 	stop_begin();
