@@ -311,6 +311,64 @@ START_TEST(frames_are_shown_with_number_time_and_length)
 }
 END_TEST
 
+static const struct {
+	enum separation separation;
+	const char *text;
+	size_t length;
+} separations[] = {
+	{ SEPARATE_LINES, "hello\nby\n", 9 },
+	{ SEPARATE_NULL, "hello\0by\n\0", 10 },
+	{ SEPARATE_JSON, "{\"sequence\": 3, \"time\": 1500000000, "
+	  "\"length\": 5, \"data\": \"aGVsbG8=\"}\n"
+	  "{\"sequence\": 4, \"time\": 0, \"length\": 3, "
+	  "\"continued\": true, \"data\": \"YnkK\"}\n", 144 },
+};
+
+START_TEST(records_are_told_apart)
+{
+	struct output output = { .framed = true,
+				 .separation = separations[_i].separation };
+	const char *text = shown(&output, two_frames, sizeof(two_frames), 0);
+
+	ck_assert_msg(!memcmp(text, separations[_i].text,
+			      separations[_i].length + 1), "shown: %s", text);
+	ck_assert_uint_eq(output.records, 2);
+}
+END_TEST
+
+START_TEST(messages_are_told_apart_without_frames)
+{
+	struct output output = { .separation = SEPARATE_LINES };
+
+	ck_assert_str_eq(shown(&output, "r1", 2, 0), "r1\n");
+	ck_assert_str_eq(shown(&output, "r2\n", 3, 0), "r2\n");
+	output.separation = SEPARATE_NULL;
+	ck_assert_mem_eq(shown(&output, "r3\n", 3, 0), "r3\n\0", 5);
+	ck_assert_uint_eq(output.records, 3);
+}
+END_TEST
+
+static void print_base64(FILE *file)
+{
+	struct json json = { .file = file };
+
+	json_base64(&json, "0", "", 0);
+	json_base64(&json, "1", "f", 1);
+	json_base64(&json, "2", "fo", 2);
+	json_base64(&json, "3", "foo", 3);
+	json_base64(&json, "4", "\xff\xfe\xfd\xfb", 4);
+}
+
+START_TEST(base64_is_that_of_rfc4648)
+{
+	char *text = written(print_base64);
+
+	ck_assert_str_eq(text, "\"0\": \"\", \"1\": \"Zg==\", \"2\": \"Zm8=\", "
+			 "\"3\": \"Zm9v\", \"4\": \"//79+w==\"");
+	free(text);
+}
+END_TEST
+
 START_TEST(what_is_no_frame_is_lost_and_counted)
 {
 	struct output output = { .framed = true };
@@ -662,6 +720,8 @@ static const struct { const char *line; const char *says; } misuses[] = {
 	{ "recv -c 0 x", "--count takes a number" },
 	{ "recv -s x x", "--size takes bytes, such as 512 or 64K, not 'x'" },
 	{ "recv -t x x", "--timeout takes seconds, such as 2 or 0.5, not 'x'" },
+	{ "recv --lines --json x", "only one of" },
+	{ "recv --null --framed x", "do not go with" },
 	{ "pipe -b x x y", "--bytes takes bytes" },
 	{ "pipe x", "two channels are needed" },
 };
@@ -755,6 +815,9 @@ int main(void)
 	tcase_add_test(tcase, progress_says_how_far_and_how_long);
 	tcase_add_test(tcase, frames_are_shown_with_number_time_and_length);
 	tcase_add_test(tcase, hexdump_of_a_stream_counts_on);
+	ALL(tcase, records_are_told_apart, separations);
+	tcase_add_test(tcase, messages_are_told_apart_without_frames);
+	tcase_add_test(tcase, base64_is_that_of_rfc4648);
 	tcase_add_test(tcase, what_is_no_frame_is_lost_and_counted);
 	tcase_add_test(tcase, what_did_not_go_out_is_counted);
 	tcase_add_test(tcase, output_that_takes_nothing_is_given_up_after_a_stop);

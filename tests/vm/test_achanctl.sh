@@ -313,6 +313,9 @@ completion_knows_commands_values_and_channels() {
 	bash /tmp/complete mon | grep -qx monitor
 	bash /tmp/complete recv --model u | grep -qx uring
 	bash /tmp/complete create --ki | grep -qx -e --kind
+	bash /tmp/complete recv --n | grep -qx -e --null
+	bash /tmp/complete recv --l | grep -qx -e --lines
+	bash /tmp/complete recv --j | grep -qx -e --json
 	bash /tmp/complete help mo | grep -qx monitor
 	bash /tmp/complete ls comp | grep -qx completed
 	bash /tmp/complete info comp | grep -qx completed

@@ -146,9 +146,42 @@ regular_file_at_a_node_is_named() {
 	[ $status = 0 ]
 }
 
+# -------------------------------------------------------- records apart
+
+records_come_apart() {
+	for mode in message stream; do
+		make apart --mode $mode
+		for option in --lines --null --json; do
+			for record in r1 r2 r3; do
+				achanctl send --text $record apart
+			done
+			limited achanctl recv $option --count 3 apart >/tmp/apart$option
+		done
+		printf 'r1\nr2\nr3\n' | cmp - /tmp/apart--lines
+		printf 'r1\0r2\0r3\0' | cmp - /tmp/apart--null
+		[ "$(wc -l </tmp/apart--json)" = 3 ]
+		sed -n 2p /tmp/apart--json >/tmp/json
+		json /tmp/json "it['data'] == 'cjI=' and it['length'] == 2 and
+			it['sequence'] == 7 and it['time'] > 0"
+		achanctl remove apart
+	done
+}
+
+every_model_keeps_records_apart() {
+	for model in blocking poll sigio aio uring; do
+		make apart --mode message
+		seq 20 | achanctl send --lines apart
+		limited achanctl recv --model $model --lines --count 20 apart >/tmp/apart
+		seq 20 | cmp - /tmp/apart
+		achanctl remove apart
+	done
+}
+
 run_case netlink_tells_where_there_is_no_control_device node_tells_where_nothing_else_does \
 	node_tells_the_peer missing_device_names_the_container \
 	monitor_names_the_network_namespace user_namespace_is_named \
 	time_namespace_is_named nodev_mount_is_named device_cgroup_is_named \
-	named_pipe_is_not_opened regular_file_at_a_node_is_named
+	named_pipe_is_not_opened regular_file_at_a_node_is_named \
+	records_come_apart \
+	every_model_keeps_records_apart
 finish_tap

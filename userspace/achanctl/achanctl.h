@@ -160,6 +160,9 @@ void json_close(struct json *json, char bracket);
 void json_string(struct json *json, const char *key, const char *value);
 void json_number(struct json *json, const char *key, uint64_t value);
 void json_real(struct json *json, const char *key, double value);
+/* @bytes in base64. */
+void json_base64(struct json *json, const char *key, const void *bytes,
+		 size_t length);
 void json_bool(struct json *json, const char *key, bool value);
 /* The members of an object about @channel. */
 void json_channel(struct json *json, const struct achan_channel *channel);
@@ -301,10 +304,19 @@ ssize_t write_waiting(struct achan *channel, const char *bytes, size_t length,
 
 /* ------------------------------------------------------------ receiving */
 
+/* What stands between records. */
+enum separation {
+	SEPARATE_NOT,
+	SEPARATE_LINES,		/* a newline where there is none at the end */
+	SEPARATE_NULL,		/* a zero byte behind each */
+	SEPARATE_JSON,		/* an object on a line for each */
+};
+
 /* How "recv" shows what it got. */
 struct output {
 	int fd;
 	bool framed;
+	enum separation separation;
 	bool timestamps;
 	bool hexdump;
 	/* Of the next byte in a hexdump of a stream of bytes. */

@@ -51,11 +51,45 @@ static void put_header(const struct output *output, FILE *file,
 		frame->flags & ACHAN_RECORD_CONTINUED ? ", continued" : "");
 }
 
+static void put_json(FILE *file, const struct achan_frame *frame)
+{
+	struct json json = { .file = file };
+
+	json_open(&json, NULL, '{');
+	json_number(&json, "sequence", frame->sequence);
+	json_number(&json, "time", frame->timestamp);
+	json_number(&json, "length", frame->length);
+	if (frame->flags & ACHAN_RECORD_CONTINUED)
+		json_bool(&json, "continued", true);
+	json_base64(&json, "data", frame->payload, frame->length);
+	json_close(&json, '}');
+	fputc('\n', file);
+}
+
+/* A record, and what tells it from the next one. */
+static void put_record(enum separation separation, FILE *file,
+		       const unsigned char *payload, size_t length)
+{
+	fwrite(payload, 1, length, file);
+	if (separation == SEPARATE_NULL)
+		fputc(0, file);
+	else if (!length || payload[length - 1] != '\n')
+		fputc('\n', file);
+}
+
 static void put_frame(const struct output *output, FILE *file,
 		      const struct achan_frame *frame)
 {
 	const unsigned char *payload = frame->payload;
 
+	if (output->separation == SEPARATE_JSON) {
+		put_json(file, frame);
+		return;
+	}
+	if (output->separation) {
+		put_record(output->separation, file, payload, frame->length);
+		return;
+	}
 	put_header(output, file, frame);
 	if (output->hexdump) {
 		put_hexdump(file, 0, payload, frame->length);
@@ -209,7 +243,10 @@ static int put_frames(struct output *output, struct batch *batch,
 static int put_bytes(struct output *output, struct batch *batch,
 		     const void *bytes, size_t length)
 {
-	put_hexdump(batch->file, output->offset, bytes, length);
+	if (output->separation)
+		put_record(output->separation, batch->file, bytes, length);
+	else
+		put_hexdump(batch->file, output->offset, bytes, length);
 	output->offset += length;
 	return mark(batch, length) ? 0 : -ENOMEM;
 }
@@ -242,7 +279,7 @@ int output_read(struct output *output, const void *bytes, size_t length)
 		output->records++;
 		output->bytes += length;
 	}
-	if (output->framed || output->hexdump)
+	if (output->framed || output->hexdump || output->separation)
 		return output_formatted(output, bytes, length);
 	deliver_plain(output, bytes, length);
 	return 0;

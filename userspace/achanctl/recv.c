@@ -201,6 +201,9 @@ static const struct option options[] = {
 	{ "framed", no_argument, NULL, 'f' },
 	{ "timestamps", no_argument, NULL, 'T' },
 	{ "hexdump", no_argument, NULL, 'x' },
+	{ "lines", no_argument, NULL, 'l' },
+	{ "null", no_argument, NULL, '0' },
+	{ "json", no_argument, NULL, 'j' },
 	{ "output", required_argument, NULL, 'o' },
 	{ "count", required_argument, NULL, 'c' },
 	{ "bytes", required_argument, NULL, 'b' },
@@ -253,6 +256,16 @@ static enum status take_number(struct choice *choice, int code)
 	return fail_value(&command_recv, options, code);
 }
 
+static enum status take_separation(struct output *output,
+				   enum separation separation)
+{
+	if (output->separation && output->separation != separation)
+		return fail_usage(&command_recv, "only one of --lines, --null "
+				  "and --json");
+	output->separation = separation;
+	return STATUS_OK;
+}
+
 static enum status take_option(struct choice *choice, int code)
 {
 	struct output *output = &choice->receiver.output;
@@ -270,6 +283,12 @@ static enum status take_option(struct choice *choice, int code)
 	case 'x':
 		output->hexdump = true;
 		return STATUS_OK;
+	case 'l':
+		return take_separation(output, SEPARATE_LINES);
+	case '0':
+		return take_separation(output, SEPARATE_NULL);
+	case 'j':
+		return take_separation(output, SEPARATE_JSON);
 	case 'o':
 		choice->file = optarg;
 		return STATUS_OK;
@@ -297,11 +316,24 @@ static size_t read_size(const struct choice *choice)
 	return record > SIZE_DEFAULT ? record : SIZE_DEFAULT;
 }
 
+/*
+ * Which reads bring what is to be shown. A read of a message is a record without
+ * its header; of a stream only frames have records.
+ */
+static int choose_frames(struct receiver *receiver)
+{
+	struct output *output = &receiver->output;
+
+	if (output->separation == SEPARATE_JSON ||
+	    (output->separation && receiver->info.mode == ACHAN_MODE_STREAM))
+		output->framed = true;
+	return output->framed ? achan_set_framed(receiver->channel, true) : 0;
+}
+
 static void run_model(struct choice *choice)
 {
 	struct receiver *receiver = &choice->receiver;
-	int ret = receiver->output.framed ?
-		  achan_set_framed(receiver->channel, true) : 0;
+	int ret = choose_frames(receiver);
 
 	receiver->size = read_size(choice);
 	receiver->last = now_ns();
@@ -376,7 +408,7 @@ static enum status run(int argc, char **argv)
 	int code;
 
 	optind = 0;
-	while ((code = getopt_long(argc, argv, "m:fTxo:c:b:s:d:t:h", options,
+	while ((code = getopt_long(argc, argv, "m:fTxl0jo:c:b:s:d:t:h", options,
 				   NULL)) >= 0) {
 		if (code == 'h')
 			return print_help(&command_recv);
@@ -386,6 +418,11 @@ static enum status run(int argc, char **argv)
 	}
 	if (argc - optind != 1)
 		return fail_one_channel(&command_recv, argc - optind);
+	if (choice.receiver.output.separation &&
+	    (choice.receiver.output.framed || choice.receiver.output.hexdump))
+		return fail_usage(&command_recv, "--lines, --null and --json do "
+				  "not go with --framed, --timestamps and "
+				  "--hexdump");
 	choice.receiver.depth = (unsigned int)choice.depth;
 	return receive_to_file(&choice, argv[optind]);
 }
@@ -403,6 +440,9 @@ const struct command command_recv = {
 	"  -f, --framed          by records, each with its number and length\n"
 	"  -T, --timestamps      ... and its time; says --framed as well\n"
 	"  -x, --hexdump         bytes in hexadecimal\n"
+	"  -l, --lines           each record on a line of its own\n"
+	"  -0, --null            each record with a zero byte behind it\n"
+	"  -j, --json            each record as an object on a line, its data in base64\n"
 	"  -o, --output FILE     write there, not to standard output\n"
 	"  -c, --count N         end after N records, or reads of a stream\n"
 	"  -b, --bytes SIZE      end after so many bytes of payload\n"
@@ -410,6 +450,7 @@ const struct command command_recv = {
 	"  -d, --depth N         requests at a time, for aio [4]\n"
 	"  -t, --timeout SECS    end when nothing comes for so long\n"
 	"\n"
-	"With --framed one read can bring more records than --count and --bytes\n"
-	"ask for; all it brought are shown.\n",
+	"With --framed and --json one read can bring more records than --count and\n"
+	"--bytes ask for; all it brought are shown. A stream has records too: with\n"
+	"--lines and --null they are those that were written.\n",
 };
