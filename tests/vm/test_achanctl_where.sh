@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # achanctl where a container, a mount or a namespace hides something from it, and what
-# it says of files that are no channels.
+# it says of files that are no channels and of channels that are gone.
 
 . /tests/vm/tap.sh
 . /tests/vm/achanctl.sh
@@ -146,6 +146,32 @@ regular_file_at_a_node_is_named() {
 	[ $status = 0 ]
 }
 
+# ---------------------------------------------- removed and still open
+
+list_names_who_holds_what_was_removed() {
+	make leaving
+	sleep 20 <>"$node" 3<&0 &
+	first=$!
+	sleep 20 3<"$node" &
+	second=$!
+	until [ "$(achanctl stats --json leaving | grep -c '"readers": 2')" = 1 ]; do
+		sleep 0.1
+	done
+	achanctl remove leaving
+	expect 0 "leaving (${node#/dev/}) was removed, and is still open in process $first (sleep), $second (sleep)" \
+		achanctl list
+	expect 0 "cannot be unloaded" achanctl list
+	achanctl list --json >/tmp/json
+	json /tmp/json "it[-1]['removed'] and it[-1]['name'] == 'leaving' and
+		it[-1]['holders'] == [{'process': $first, 'command': 'sleep'},
+			{'process': $second, 'command': 'sleep'}]"
+	expect_as_nobody 0 "a process that this user cannot see" achanctl list
+	kill $first $second
+	wait $first $second || true
+	achanctl list >/tmp/said
+	refused grep removed /tmp/said
+}
+
 # -------------------------------------------------------- records apart
 
 records_come_apart() {
@@ -182,6 +208,6 @@ run_case netlink_tells_where_there_is_no_control_device node_tells_where_nothing
 	monitor_names_the_network_namespace user_namespace_is_named \
 	time_namespace_is_named nodev_mount_is_named device_cgroup_is_named \
 	named_pipe_is_not_opened regular_file_at_a_node_is_named \
-	records_come_apart \
+	list_names_who_holds_what_was_removed records_come_apart \
 	every_model_keeps_records_apart
 finish_tap

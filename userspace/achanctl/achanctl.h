@@ -210,6 +210,36 @@ bool channel_list_put(struct channel_list *list,
 enum status channel_list_select(struct channel_list *list, int argc,
 				char **argv);
 
+/* A channel that was removed, and a process that has it open. */
+struct removed {
+	uint32_t minor;
+	char name[ACHAN_NAME_MAX];
+	unsigned int process;
+	char command[16];
+};
+
+struct removed_list {
+	struct removed *removed;
+	size_t count;
+	/* There are processes that this user cannot look at. */
+	bool hidden;
+};
+
+/*
+ * The channels that processes have open and that are not @there. Returns false
+ * without memory. Ends with removed_list_free().
+ */
+bool removed_list_get(struct removed_list *list,
+		      const struct channel_list *there);
+void removed_list_free(struct removed_list *list);
+/* No entry before that one is about the same channel. */
+bool removed_is_first(const struct removed_list *list, size_t index);
+/* The next entry about the channel of @removed, or NULL. */
+const struct removed *removed_next(const struct removed_list *list,
+				   const struct removed *removed);
+/* Open files and other uses of the module, as far as sysfs tells. */
+unsigned long module_uses(void);
+
 /*
  * Opens the channel that a word names, for reading and writing as @flags say,
  * between stop_begin() and stop_end(). At a stop there is no channel, NULL, though
