@@ -105,7 +105,7 @@ create_refuses_what_does_not_go_together() {
 }
 
 create_refuses_words_it_does_not_know() {
-	expect $usage "only loop or pair" achanctl create --kind tree x
+	expect $usage "use loop or pair" achanctl create --kind tree x
 	expect $usage "unrecognized option" achanctl create --frobnicate x
 	expect $usage "no command" achanctl frobnicate
 	expect $usage "no user" achanctl create --owner nobody-at-all x

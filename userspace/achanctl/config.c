@@ -17,7 +17,7 @@ static enum status take_word(const struct command *command, const char *what,
 
 	if (parse_word(words, argument, value))
 		return STATUS_OK;
-	return fail_usage(command, "%s cannot be '%s', only %s", what, argument,
+	return fail_usage(command, "invalid %s '%s': use %s", what, argument,
 			  words_listed(words, listed, sizeof(listed)));
 }
 
