@@ -678,6 +678,42 @@ START_TEST(refusal_says_what_to_do)
 }
 END_TEST
 
+static const struct {
+	const char *path;
+	int error;
+	enum status status;
+	const char *says;
+} unopened[] = {
+	/* A device cgroup gives this to root, too. */
+	{ "/dev/null", -EPERM, STATUS_PERMISSION, "device cgroup" },
+	{ "/dev/null", -ENOTTY, STATUS_NO_CHANNEL, "but another device" },
+	{ "/dev", -ENOTTY, STATUS_NO_CHANNEL, "but a directory" },
+	{ "/proc/self/exe", -ENOTTY, STATUS_NO_CHANNEL, "but a regular file" },
+	{ "/dev/null", -EPROTO, STATUS_VERSION, "another version" },
+	{ "/dev/null", -EMFILE, STATUS_LIMIT, "cannot open /dev/null" },
+};
+
+START_TEST(what_cannot_be_opened_is_told_why)
+{
+	FILE *file = tmpfile();
+	int saved = dup(STDERR_FILENO);
+	enum status status;
+	char said[1024];
+
+	dup2(fileno(file), STDERR_FILENO);
+	status = fail_open(unopened[_i].path, unopened[_i].error);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	rewind(file);
+	said[fread(said, 1, sizeof(said) - 1, file)] = 0;
+	fclose(file);
+	ck_assert_msg(status == unopened[_i].status &&
+		      strstr(said, unopened[_i].says),
+		      "status %d, it said: %s", status, said);
+	ck_assert_ptr_null(strstr(said, "sudo"));
+}
+END_TEST
+
 static const struct { const char *line; const char *says; } misuses[] = {
 	{ "nonsense", "no command 'nonsense'" },
 	{ "create a b", "one name, not 2" },
@@ -827,6 +863,7 @@ int main(void)
 	tcase_add_test(tcase, older_driver_is_called_older);
 	tcase_add_test(tcase, driver_without_a_feature_is_named);
 	ALL(tcase, refusal_says_what_to_do, refusals);
+	ALL(tcase, what_cannot_be_opened_is_told_why, unopened);
 	ALL(tcase, misuse_says_what_is_wrong, misuses);
 	tcase_add_test(tcase, set_changes_what_was_named_alone);
 	tcase_add_test(tcase, create_asks_for_what_was_chosen);

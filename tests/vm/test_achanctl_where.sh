@@ -7,6 +7,11 @@
 . /tests/vm/tap.sh
 . /tests/vm/achanctl.sh
 
+# needs NAME: a kind of namespace, or a file, that not every kernel has
+needs() {
+	[ -e "$1" ] || skip "the kernel has no $1"
+}
+
 # ---------------------------------------------- a /dev with one node
 
 # one_node STATUS TEXT OPTIONS COMMAND...: in a mount namespace where /dev has only
@@ -30,6 +35,7 @@ netlink_tells_where_there_is_no_control_device() {
 }
 
 node_tells_where_nothing_else_does() {
+	needs /proc/self/ns/net
 	make held --hangup fifo
 	one_node 0 "next record" -n achanctl info "$node"
 	one_node 0 "name           held" -n achanctl info "$node"
@@ -42,6 +48,7 @@ node_tells_where_nothing_else_does() {
 }
 
 node_tells_the_peer() {
+	needs /proc/self/ns/net
 	make west --peer east
 	one_node 0 "peer           /dev/achan" -n achanctl info "$node"
 }
@@ -50,14 +57,20 @@ missing_device_names_the_container() {
 	make held
 	one_node $no_channel "this /dev is not the kernel's" '' achanctl create x
 	one_node $no_channel "--device /dev/achan-control" '' achanctl create x
+	one_node $no_channel "--device /dev/achan0" '' achanctl recv achan0
+}
+
+list_names_all_that_is_hidden() {
+	needs /proc/self/ns/net
+	make held
 	one_node $no_channel "this /dev is not the kernel's" -n achanctl list
 	grep -q 'network namespace of the host' /tmp/said
-	one_node $no_channel "--device /dev/achan0" '' achanctl recv achan0
 }
 
 # ----------------------------------------------------------- namespaces
 
 monitor_names_the_network_namespace() {
+	needs /proc/self/ns/net
 	expect 1 "network namespace of the host" unshare -n achanctl monitor --timeout 1
 	expect_as_nobody 0 achan0 achanctl list
 	expect $permission "it is for root; use sudo" unshare -n \
@@ -66,13 +79,14 @@ monitor_names_the_network_namespace() {
 }
 
 user_namespace_is_named() {
+	needs /proc/self/ns/user
 	expect_as_nobody $permission "root of this user namespace" \
 		unshare -U -r achanctl create x
 	refused grep sudo /tmp/said
 }
 
 time_namespace_is_named() {
-	[ -e /proc/self/ns/time ] || fail "the kernel has no time namespaces"
+	needs /proc/self/ns/time
 	make timed
 	achanctl send --text x timed
 	expect 0 "of the host's CLOCK_MONOTONIC" unshare -T -f --monotonic 1000 \
@@ -97,6 +111,7 @@ nodev_mount_is_named() {
 }
 
 device_cgroup_is_named() {
+	needs /proc/cgroups
 	make held
 	major=$(sed -n 's/ achan$//p' /proc/devices)
 	mkdir -p /tmp/cgroup
@@ -205,6 +220,7 @@ every_model_keeps_records_apart() {
 
 run_case netlink_tells_where_there_is_no_control_device node_tells_where_nothing_else_does \
 	node_tells_the_peer missing_device_names_the_container \
+	list_names_all_that_is_hidden \
 	monitor_names_the_network_namespace user_namespace_is_named \
 	time_namespace_is_named nodev_mount_is_named device_cgroup_is_named \
 	named_pipe_is_not_opened regular_file_at_a_node_is_named \
