@@ -33,7 +33,8 @@ edu_guest	:= --device=edu,id=edu0,addr=0x0a --device=edu,id=edu1,addr=0x0e --app
 # The guest's programs, in the order in which they run. The last ones take long, or
 # unload the module of the others. Random operations say most on a kernel that
 # checks: the others run them when they are asked for, by T=torture.
-last_tests := test_tools.sh test_achanctl.sh test_achanctl_io.sh test_udev.sh test_fail_nth \
+last_tests := test_tools.sh test_achanctl.sh test_achanctl_io.sh test_achanctl_where.sh \
+	test_udev.sh test_fail_nth \
 	test_torture test_module.sh
 all_tests := $(filter-out $(last_tests),$(patsubst tests/vm/%.c,%,$(sort \
 	$(wildcard tests/vm/test_*.c)))) $(last_tests)
@@ -236,7 +237,7 @@ $(build)/tests-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests
 		$(if $(filter test_achanctl% test_udev%,$(vm_tests)),$(achanctl_in_guest) \
 			tests/vm/achanctl.sh=/tests/vm/achanctl.sh \
 			/bin/bash=/bin/bash /usr/bin/setpriv=/usr/bin/ \
-			--python=json) \
+			/usr/bin/unshare=/usr/bin/ --python=json) \
 		$(if $(filter test_udev.sh,$(vm_tests)),$(udev_in_guest))
 
 $(build)/tests-arm64.cpio: kernel = arm64

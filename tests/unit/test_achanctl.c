@@ -6,8 +6,10 @@
 #include "../../userspace/achanctl/achanctl.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "unit.h"
@@ -73,7 +75,8 @@ START_TEST(seconds_are_parsed)
 	ck_assert(parse_seconds("1.000000001", &ns) &&
 		  ns == NS_PER_SECOND + 1);
 	ck_assert(!parse_seconds("", &ns));
-	ck_assert(!parse_seconds(".5", &ns));
+	ck_assert(parse_seconds(".5", &ns) && ns == NS_PER_SECOND / 2);
+	ck_assert(!parse_seconds(".", &ns));
 	ck_assert(!parse_seconds("1.", &ns));
 	ck_assert(!parse_seconds("1.0000000001", &ns));
 	ck_assert(!parse_seconds("-1", &ns));
@@ -268,52 +271,196 @@ END_TEST
 
 /* -------------------------------------------------------------- output */
 
-static void print_frames(FILE *file)
-{
-	struct output output = { .file = file, .framed = true,
-				 .timestamps = true };
-	struct {
-		struct achan_record record;
-		char payload[8];
-	} frames[] = {
-		{ { .length = 5, .sequence = 3, .timestamp = 1500000000 },
-		  "hello" },
-		{ { .length = 3, .sequence = 4,
-		    .flags = ACHAN_RECORD_CONTINUED }, "by\n" },
-	};
+/* Two frames, as a read brings them. */
+static const struct frame {
+	struct achan_record record;
+	char payload[8];
+} two_frames[] = {
+	{ { .length = 5, .sequence = 3, .timestamp = 1500000000 }, "hello" },
+	{ { .length = 3, .sequence = 4, .flags = ACHAN_RECORD_CONTINUED },
+	  "by\n" },
+};
 
-	ck_assert(output_read(&output, frames, sizeof(frames)));
-	ck_assert_uint_eq(output.records, 2);
-	ck_assert_uint_eq(output.bytes, 8);
-	ck_assert(!output_read(&output, frames, sizeof(frames) - 1));
+/* What the output puts out for a read. */
+static const char *shown(struct output *output, const void *bytes,
+			 size_t length, int wanted)
+{
+	static char text[4096];
+	FILE *file = tmpfile();
+	ssize_t got;
+
+	output->fd = fileno(file);
+	ck_assert_int_eq(output_read(output, bytes, length), wanted);
+	got = pread(output->fd, text, sizeof(text) - 1, 0);
+	ck_assert_int_ge(got, 0);
+	text[got] = 0;
+	fclose(file);
+	return text;
 }
 
 START_TEST(frames_are_shown_with_number_time_and_length)
 {
-	char *text = written(print_frames);
-	const char *wanted = "record 3, time 1.500000000, 5 bytes\nhello\n"
-			     "record 4, time none, 3 bytes, continued\nby\n";
+	struct output output = { .framed = true, .timestamps = true };
 
-	ck_assert_int_eq(strncmp(text, wanted, strlen(wanted)), 0);
+	ck_assert_str_eq(shown(&output, two_frames, sizeof(two_frames), 0),
+			 "record 3, time 1.500000000, 5 bytes\nhello\n"
+			 "record 4, time none, 3 bytes, continued\nby\n");
+	ck_assert_uint_eq(output.records, 2);
+	ck_assert_uint_eq(output.bytes, 8);
+	ck_assert_uint_eq(output.lost_bytes, 0);
+}
+END_TEST
+
+static const struct {
+	enum separation separation;
+	const char *text;
+	size_t length;
+} separations[] = {
+	{ SEPARATE_LINES, "hello\nby\n", 9 },
+	{ SEPARATE_NULL, "hello\0by\n\0", 10 },
+	{ SEPARATE_JSON, "{\"sequence\": 3, \"time\": 1500000000, "
+	  "\"length\": 5, \"data\": \"aGVsbG8=\"}\n"
+	  "{\"sequence\": 4, \"time\": 0, \"length\": 3, "
+	  "\"continued\": true, \"data\": \"YnkK\"}\n", 144 },
+};
+
+START_TEST(records_are_told_apart)
+{
+	struct output output = { .framed = true,
+				 .separation = separations[_i].separation };
+	const char *text = shown(&output, two_frames, sizeof(two_frames), 0);
+
+	ck_assert_msg(!memcmp(text, separations[_i].text,
+			      separations[_i].length + 1), "shown: %s", text);
+	ck_assert_uint_eq(output.records, 2);
+}
+END_TEST
+
+START_TEST(messages_are_told_apart_without_frames)
+{
+	struct output output = { .separation = SEPARATE_LINES };
+
+	ck_assert_str_eq(shown(&output, "r1", 2, 0), "r1\n");
+	ck_assert_str_eq(shown(&output, "r2\n", 3, 0), "r2\n");
+	output.separation = SEPARATE_NULL;
+	ck_assert_mem_eq(shown(&output, "r3\n", 3, 0), "r3\n\0", 5);
+	ck_assert_uint_eq(output.records, 3);
+}
+END_TEST
+
+static void print_base64(FILE *file)
+{
+	struct json json = { .file = file };
+
+	json_base64(&json, "0", "", 0);
+	json_base64(&json, "1", "f", 1);
+	json_base64(&json, "2", "fo", 2);
+	json_base64(&json, "3", "foo", 3);
+	json_base64(&json, "4", "\xff\xfe\xfd\xfb", 4);
+}
+
+START_TEST(base64_is_that_of_rfc4648)
+{
+	char *text = written(print_base64);
+
+	ck_assert_str_eq(text, "\"0\": \"\", \"1\": \"Zg==\", \"2\": \"Zm8=\", "
+			 "\"3\": \"Zm9v\", \"4\": \"//79+w==\"");
 	free(text);
 }
 END_TEST
 
-static void print_hexdump(FILE *file)
+START_TEST(what_is_no_frame_is_lost_and_counted)
 {
-	struct output output = { .file = file, .hexdump = true };
+	struct output output = { .framed = true };
 
-	ck_assert(output_read(&output, "0123456789abcdefg", 17));
-	ck_assert(output_read(&output, "h", 1));
+	ck_assert_str_eq(shown(&output, two_frames, sizeof(two_frames) - 1,
+			       -EBADMSG), "record 3, 5 bytes\nhello\n");
+	ck_assert_uint_eq(output.lost_records, 1);
+	ck_assert_uint_eq(output.lost_bytes, sizeof(*two_frames) - 1);
 }
+END_TEST
 
 START_TEST(hexdump_of_a_stream_counts_on)
 {
-	char *text = written(print_hexdump);
+	struct output output = { .hexdump = true };
 
-	ck_assert_ptr_nonnull(strstr(text, "\n00000010  67 "));
-	ck_assert_ptr_nonnull(strstr(text, "\n00000011  68 "));
-	free(text);
+	ck_assert_ptr_nonnull(strstr(shown(&output, "0123456789abcdefg", 17, 0),
+				     "\n00000010  67 "));
+	ck_assert_ptr_nonnull(strstr(shown(&output, "h", 1, 0),
+				     "00000011  68 "));
+}
+END_TEST
+
+/* Shows what a read brought in a file that takes @room bytes and no more. */
+static void show_short(struct output *output, rlim_t room, const void *bytes,
+		       size_t length)
+{
+	struct rlimit before, limit;
+	FILE *file = tmpfile();
+
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+	limit = before;
+	limit.rlim_cur = room;
+	signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	output->fd = fileno(file);
+	ck_assert_int_eq(output_read(output, bytes, length), 0);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+	ck_assert_int_eq(output->error, EFBIG);
+	/* Nothing goes out behind a hole. */
+	ck_assert_int_eq(output_read(output, bytes, length), 0);
+	fclose(file);
+}
+
+START_TEST(what_did_not_go_out_is_counted)
+{
+	struct output plain = { 0 }, framed = { .framed = true };
+
+	show_short(&plain, 10, "0123456789abcdef", 16);
+	ck_assert_uint_eq(plain.lost_bytes, 6 + 16);
+	ck_assert_uint_eq(plain.lost_records, 2);
+	/* The first one is "record 3, 5 bytes" and "hello". */
+	show_short(&framed, 24, two_frames, sizeof(two_frames));
+	ck_assert_uint_eq(framed.lost_records, 1 + 2);
+	ck_assert_uint_eq(framed.lost_bytes, 3 + 8);
+	framed = (struct output){ .framed = true };
+	show_short(&framed, 23, two_frames, sizeof(two_frames));
+	ck_assert_uint_eq(framed.lost_records, 2 + 2);
+}
+END_TEST
+
+START_TEST(output_that_takes_nothing_is_given_up_after_a_stop)
+{
+	struct output output = { 0 };
+	char page[4096] = "";
+	int ends[2];
+
+	ck_assert_int_eq(pipe(ends), 0);
+	ck_assert_int_gt(fcntl(ends[1], F_SETPIPE_SZ, sizeof(page)), 0);
+	ck_assert_int_eq(write(ends[1], page, sizeof(page)), sizeof(page));
+	output.fd = ends[1];
+	stop_begin();
+	raise(SIGTERM);
+	ck_assert(stopped());
+	ck_assert_int_eq(output_read(&output, "0123456789abcdef", 16), 0);
+	ck_assert_int_eq(output.error, ETIMEDOUT);
+	ck_assert_uint_eq(output.lost_bytes, 16);
+	stop_end();
+}
+END_TEST
+
+START_TEST(output_without_a_reader_is_gone)
+{
+	int ends[2];
+	struct output output;
+
+	ck_assert_int_eq(pipe(ends), 0);
+	output.fd = ends[1];
+	ck_assert(!output_gone(&output));
+	close(ends[0]);
+	ck_assert(output_gone(&output));
+	output.fd = open("/dev/null", O_WRONLY);
+	ck_assert(!output_gone(&output));
 }
 END_TEST
 
@@ -517,7 +664,7 @@ static const struct {
 	{ 0, "info x", STATUS_NO_CHANNEL, "no channel x" },
 	{ 0, "stats x", STATUS_NO_CHANNEL, "no channel x" },
 	{ 0, "list achan7", STATUS_NO_CHANNEL, "no channel achan7" },
-	{ 0, "info /dev/null", STATUS_NO_CHANNEL, "/dev/null is no channel" },
+	{ 0, "info /dev/null", STATUS_NO_CHANNEL, "/dev/null is not a channel" },
 	{ 0, "recv /dev/null", STATUS_NO_CHANNEL, "" },
 };
 
@@ -531,13 +678,49 @@ START_TEST(refusal_says_what_to_do)
 }
 END_TEST
 
+static const struct {
+	const char *path;
+	int error;
+	enum status status;
+	const char *says;
+} unopened[] = {
+	/* A device cgroup gives this to root, too. */
+	{ "/dev/null", -EPERM, STATUS_PERMISSION, "device cgroup" },
+	{ "/dev/null", -ENOTTY, STATUS_NO_CHANNEL, "but another device" },
+	{ "/dev", -ENOTTY, STATUS_NO_CHANNEL, "but a directory" },
+	{ "/proc/self/exe", -ENOTTY, STATUS_NO_CHANNEL, "but a regular file" },
+	{ "/dev/null", -EPROTO, STATUS_VERSION, "another version" },
+	{ "/dev/null", -EMFILE, STATUS_LIMIT, "cannot open /dev/null" },
+};
+
+START_TEST(what_cannot_be_opened_is_told_why)
+{
+	FILE *file = tmpfile();
+	int saved = dup(STDERR_FILENO);
+	enum status status;
+	char said[1024];
+
+	dup2(fileno(file), STDERR_FILENO);
+	status = fail_open(unopened[_i].path, unopened[_i].error);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	rewind(file);
+	said[fread(said, 1, sizeof(said) - 1, file)] = 0;
+	fclose(file);
+	ck_assert_msg(status == unopened[_i].status &&
+		      strstr(said, unopened[_i].says),
+		      "status %d, it said: %s", status, said);
+	ck_assert_ptr_null(strstr(said, "sudo"));
+}
+END_TEST
+
 static const struct { const char *line; const char *says; } misuses[] = {
 	{ "nonsense", "no command 'nonsense'" },
 	{ "create a b", "one name, not 2" },
 	{ "create a/b", "only A-Z" },
 	{ "create achan7", "given by the driver alone" },
-	{ "create --kind tree x", "only loop or pair" },
-	{ "create --mode x", "only stream or message" },
+	{ "create --kind tree x", "invalid --kind 'tree': use loop or pair" },
+	{ "create --mode x", "use stream or message" },
 	{ "create --ring-bytes 1T x", "such as 8192 or 64K" },
 	{ "create --node-mode 9 x", "octal" },
 	{ "create --node-mode 0 x", "octal" },
@@ -547,22 +730,35 @@ static const struct { const char *line; const char *says; } misuses[] = {
 	{ "create --moderate-usecs x", "is a number" },
 	{ "create --frobnicate x", "--help" },
 	{ "set x", "nothing to change" },
-	{ "set --overflow drop", "one channel is needed, not 0" },
-	{ "remove", "which channel?" },
-	{ "info", "one channel is needed" },
+	{ "set --overflow drop", "no channel given" },
+	{ "set --overflow drop a b", "one channel is needed, not 2" },
+	{ "set --mode stream x", "--mode is fixed when a channel is created" },
+	{ "set --ring-bytes 64K x", "--ring-bytes is fixed" },
+	{ "set --kind=pair x", "--kind is fixed" },
+	{ "set --owner root x", "--owner cannot be set: change the node" },
+	{ "create --peer a a", "the two of a pair cannot have one name" },
+	{ "help nonsense", "no command 'nonsense'" },
+	{ "remove", "no channel given" },
+	{ "info", "no channel given" },
 	{ "list --frobnicate", "--help" },
 	{ "stats --count 3", "--count needs --watch" },
 	{ "stats --watch=x", "takes seconds" },
 	{ "stats --watch=0", "takes seconds" },
 	{ "monitor x", "no channel can be named" },
 	{ "monitor --count 0", "takes a number" },
-	{ "send", "which channel?" },
+	{ "send", "no channel given" },
 	{ "send --size 0 x", "bytes" },
 	{ "send --text a x b", "either --text or files" },
-	{ "recv", "one channel is needed" },
-	{ "recv --model tea x", "blocking, poll, sigio, aio or uring" },
-	{ "recv --depth 0 x", "cannot be the value" },
-	{ "recv --count 0 x", "cannot be the value" },
+	{ "recv", "no channel given" },
+	{ "recv --model tea x", "'tea': use blocking, poll, sigio, aio or uring" },
+	{ "recv --depth 0 x", "--depth takes a number" },
+	{ "recv --count abc x", "--count takes a number" },
+	{ "recv -c 0 x", "--count takes a number" },
+	{ "recv -s x x", "--size takes bytes, such as 512 or 64K, not 'x'" },
+	{ "recv -t x x", "--timeout takes seconds, such as 2 or 0.5, not 'x'" },
+	{ "recv --lines --json x", "only one of" },
+	{ "recv --null --framed x", "do not go with" },
+	{ "pipe -b x x y", "--bytes takes bytes" },
 	{ "pipe x", "two channels are needed" },
 };
 
@@ -620,7 +816,12 @@ START_TEST(list_is_ordered_and_each_command_has_help)
 	for (size_t i = 0; i < COUNT_OF(commands); i++) {
 		snprintf(line, sizeof(line), "%s --help", commands[i]);
 		expect(line, STATUS_OK, "usage: achanctl ");
+		snprintf(line, sizeof(line), "help %s", commands[i]);
+		expect(line, STATUS_OK, commands[i]);
 	}
+	expect("ls sensors", STATUS_OK, "sensors  achan1");
+	expect("help", STATUS_OK, "usage: achanctl [--control PATH]");
+	expect("version", STATUS_OK, "libachan");
 	expect("--help", STATUS_OK, "usage: achanctl");
 	expect("", STATUS_USAGE, "usage: achanctl");
 }
@@ -650,11 +851,19 @@ int main(void)
 	tcase_add_test(tcase, progress_says_how_far_and_how_long);
 	tcase_add_test(tcase, frames_are_shown_with_number_time_and_length);
 	tcase_add_test(tcase, hexdump_of_a_stream_counts_on);
+	ALL(tcase, records_are_told_apart, separations);
+	tcase_add_test(tcase, messages_are_told_apart_without_frames);
+	tcase_add_test(tcase, base64_is_that_of_rfc4648);
+	tcase_add_test(tcase, what_is_no_frame_is_lost_and_counted);
+	tcase_add_test(tcase, what_did_not_go_out_is_counted);
+	tcase_add_test(tcase, output_that_takes_nothing_is_given_up_after_a_stop);
+	tcase_add_test(tcase, output_without_a_reader_is_gone);
 	tcase_add_test(tcase, config_without_fault_has_none);
 	ALL(tcase, config_with_a_fault_says_which, faults);
 	tcase_add_test(tcase, older_driver_is_called_older);
 	tcase_add_test(tcase, driver_without_a_feature_is_named);
 	ALL(tcase, refusal_says_what_to_do, refusals);
+	ALL(tcase, what_cannot_be_opened_is_told_why, unopened);
 	ALL(tcase, misuse_says_what_is_wrong, misuses);
 	tcase_add_test(tcase, set_changes_what_was_named_alone);
 	tcase_add_test(tcase, create_asks_for_what_was_chosen);

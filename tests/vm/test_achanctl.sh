@@ -74,6 +74,7 @@ create_refuses_a_name_taken() {
 	make taken
 	expect $exists "a channel named taken already" achanctl create taken
 	expect $exists "named other or taken already" achanctl create --peer taken other
+	expect $usage "cannot have one name" achanctl create --peer same same
 }
 
 create_refuses_odd_names() {
@@ -104,7 +105,7 @@ create_refuses_what_does_not_go_together() {
 }
 
 create_refuses_words_it_does_not_know() {
-	expect $usage "only loop or pair" achanctl create --kind tree x
+	expect $usage "use loop or pair" achanctl create --kind tree x
 	expect $usage "unrecognized option" achanctl create --frobnicate x
 	expect $usage "no command" achanctl frobnicate
 	expect $usage "no user" achanctl create --owner nobody-at-all x
@@ -169,6 +170,8 @@ set_changes_what_is_named() {
 		it['config']['moderate_usecs'] == 100"
 	expect $usage "cannot change changed" achanctl set --read-low 1G changed
 	expect $usage "nothing to change" achanctl set changed
+	expect $usage "--mode is fixed when a channel is created" \
+		achanctl set changed --mode message
 	expect $no_channel "no channel nowhere" achanctl set --read-low 1 nowhere
 }
 
@@ -278,7 +281,7 @@ everybody_can_list_and_monitor() {
 
 what_a_private_channel_does_is_not_for_everybody() {
 	make secret --node-mode 600
-	expect_as_nobody 0 "loop  the rest is for who may open the node" achanctl list
+	expect_as_nobody 0 "loop  the rest is for users who may open the node" achanctl list
 	expect_as_nobody 0 "for who may open" achanctl info secret
 	expect_as_nobody 0 "for who may open" achanctl stats secret
 	refused grep -q records /tmp/said
@@ -297,11 +300,14 @@ node_of_another_owner_says_for_whom_it_is() {
 
 path_of_something_else_is_no_channel() {
 	for path in /dev/null /bin/busybox /tmp; do
-		expect $no_channel "is no channel" achanctl info $path
+		expect $no_channel "is not a channel, but" achanctl info $path
 	done
-	expect $no_channel "no channel" achanctl recv --timeout 1 /dev/null
+	expect $no_channel "not a channel, but another device" \
+		achanctl recv --timeout 1 /dev/null
 	expect $no_channel "no channel at /dev/achan77" achanctl recv /dev/achan77
 	expect 1 "no control device" achanctl --control /dev/null list
+	expect 1 "there is no /nonexist, which --control names" \
+		achanctl --control /nonexist list
 }
 
 # ----------------------------------------------------------- the rest
@@ -318,6 +324,11 @@ completion_knows_commands_values_and_channels() {
 	bash /tmp/complete mon | grep -qx monitor
 	bash /tmp/complete recv --model u | grep -qx uring
 	bash /tmp/complete create --ki | grep -qx -e --kind
+	bash /tmp/complete recv --n | grep -qx -e --null
+	bash /tmp/complete recv --l | grep -qx -e --lines
+	bash /tmp/complete recv --j | grep -qx -e --json
+	bash /tmp/complete help mo | grep -qx monitor
+	bash /tmp/complete ls comp | grep -qx completed
 	bash /tmp/complete info comp | grep -qx completed
 	bash /tmp/complete info achan | grep -qx achan0
 	[ -z "$(bash /tmp/complete info nothing-like-it)" ]
@@ -336,7 +347,8 @@ without_the_module_it_says_what_to_do() {
 		# shellcheck disable=SC2086 # they are words
 		expect $no_module 'modprobe achan' achanctl $command
 	done
-	expect 0 "driver: not asked" achanctl --version
+	expect 0 "driver: the module achan is not loaded" achanctl --version
+	expect 0 "driver: the module achan is not loaded" achanctl version
 }
 
 # A second of waiting for the monitor was too short on a slow kernel: the module

@@ -52,6 +52,8 @@ recv_waits_no_longer_than_told() {
 	for model in blocking poll sigio aio uring; do
 		expect $timed_out "nothing came from silent" \
 			achanctl recv --model $model --timeout 0.3 silent
+		expect $timed_out "nothing came from silent" \
+			achanctl recv --model $model --timeout 0 silent
 	done
 }
 
@@ -147,7 +149,7 @@ recv_tells_of_records_missed() {
 
 send_names_a_message_too_large() {
 	make small --mode message --ring-bytes 8K
-	expect 1 "cannot be had by small: it takes 8168 at the most" \
+	expect 1 "is too large for small (maximum 8168)" \
 		achanctl send --size 9000 small $data
 }
 

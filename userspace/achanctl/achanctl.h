@@ -59,6 +59,12 @@ enum status fail(enum status status, const char *format, ...)
 /* The same for what is wrong with the command line of @command. */
 enum status fail_usage(const struct command *command, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+struct option;
+/* What getopt_long() has found to be the value of option @code cannot be. */
+enum status fail_value(const struct command *command,
+		       const struct option *options, int code);
+/* The command takes one channel, and @given were. */
+enum status fail_one_channel(const struct command *command, int given);
 /* Only the hint: getopt_long() has said what is wrong. */
 enum status fail_option(const struct command *command);
 /* Prints the help of @command to standard output. */
@@ -73,7 +79,25 @@ enum status fail_no_module(void);
 enum status fail_version(const struct achan_handshake *driver);
 /* @path could not be opened. */
 enum status fail_open(const char *path, int error);
+/* @path is no channel's node. */
+enum status fail_other_file(const char *path);
+/* @what cannot be had from another network namespace than the host's. */
+enum status fail_namespace(const char *what);
+
+/* --------------------------------------------------------------- place */
+
 bool module_loaded(void);
+/* /dev is devtmpfs, where the kernel makes all nodes. */
+bool dev_is_kernels(void);
+bool on_nodev_mount(const char *path);
+bool in_user_namespace(void);
+/* CLOCK_MONOTONIC is not the host's here. */
+bool in_time_namespace(void);
+
+struct stat;
+/* Text of an attribute of the channel whose node @found is about. */
+bool sysfs_attribute(const struct stat *found, const char *name, char *text,
+		     size_t size);
 
 /* -------------------------------------------------------------- parsing */
 
@@ -136,6 +160,9 @@ void json_close(struct json *json, char bracket);
 void json_string(struct json *json, const char *key, const char *value);
 void json_number(struct json *json, const char *key, uint64_t value);
 void json_real(struct json *json, const char *key, double value);
+/* @bytes in base64. */
+void json_base64(struct json *json, const char *key, const void *bytes,
+		 size_t length);
 void json_bool(struct json *json, const char *key, bool value);
 /* The members of an object about @channel. */
 void json_channel(struct json *json, const struct achan_channel *channel);
@@ -192,8 +219,42 @@ bool channel_list_put(struct channel_list *list,
 enum status channel_list_select(struct channel_list *list, int argc,
 				char **argv);
 
-/* Opens the channel that a word names, for reading and writing as @flags say. */
-enum status channel_open(const char *text, int flags, uint32_t channel_flags,
+/* A channel that was removed, and a process that has it open. */
+struct removed {
+	uint32_t minor;
+	char name[ACHAN_NAME_MAX];
+	unsigned int process;
+	char command[16];
+};
+
+struct removed_list {
+	struct removed *removed;
+	size_t count;
+	/* There are processes that this user cannot look at. */
+	bool hidden;
+};
+
+/*
+ * The channels that processes have open and that are not @there. Returns false
+ * without memory. Ends with removed_list_free().
+ */
+bool removed_list_get(struct removed_list *list,
+		      const struct channel_list *there);
+void removed_list_free(struct removed_list *list);
+/* No entry before that one is about the same channel. */
+bool removed_is_first(const struct removed_list *list, size_t index);
+/* The next entry about the channel of @removed, or NULL. */
+const struct removed *removed_next(const struct removed_list *list,
+				   const struct removed *removed);
+/* Open files and other uses of the module, as far as sysfs tells. */
+unsigned long module_uses(void);
+
+/*
+ * Opens the channel that a word names, for reading and writing as @flags say,
+ * between stop_begin() and stop_end(). At a stop there is no channel, NULL, though
+ * nothing has failed.
+ */
+enum status channel_open(const char *text, int flags, int64_t timeout_ns,
 			 struct achan **channel, struct achan_info *info);
 
 /* -------------------------------------------------------- configuration */
@@ -255,10 +316,46 @@ const char *progress_line(const struct progress *progress, int64_t now,
 
 int64_t now_ns(void);
 
+/* ------------------------------------------------------------- stopping */
+
+/*
+ * Between these two SIGTERM, SIGINT and SIGHUP interrupt what waits, and no
+ * more: stopped() is true from then on. SIGPIPE is ignored.
+ */
+void stop_begin(void);
+void stop_end(void);
+bool stopped(void);
+/* As if signal @number had come. */
+void stop_because(int number);
+/* Lets the signal that came have its effect. Returns 0 if none came. */
+int stop_raise(void);
+/* What waits is interrupted after the time, and again and again, unless it is < 0. */
+void stop_alarm(int64_t timeout_ns);
+void stop_alarm_off(void);
+
+/*
+ * Writes all of @bytes. Returns how many were written, fewer if the time has
+ * passed, a stop came or an error after a part; else -ETIMEDOUT, -EINTR for a
+ * stop, or what achan_write() gives.
+ */
+ssize_t write_waiting(struct achan *channel, const char *bytes, size_t length,
+		      int64_t timeout_ns);
+
+/* ------------------------------------------------------------ receiving */
+
+/* What stands between records. */
+enum separation {
+	SEPARATE_NOT,
+	SEPARATE_LINES,		/* a newline where there is none at the end */
+	SEPARATE_NULL,		/* a zero byte behind each */
+	SEPARATE_JSON,		/* an object on a line for each */
+};
+
 /* How "recv" shows what it got. */
 struct output {
-	FILE *file;
+	int fd;
 	bool framed;
+	enum separation separation;
 	bool timestamps;
 	bool hexdump;
 	/* Of the next byte in a hexdump of a stream of bytes. */
@@ -266,12 +363,22 @@ struct output {
 	/* Number of the record to come; known from the first one on. */
 	uint64_t next_sequence;
 	bool next_known;
+	/* What was taken from the channel. */
 	uint64_t records;
 	uint64_t bytes;
+	/* errno of a failed write, and what of the taken did not go out. */
+	int error;
+	uint64_t lost_records;
+	uint64_t lost_bytes;
 };
 
-/* Shows what one read brought. Returns false if it is no row of frames. */
-bool output_read(struct output *output, const void *bytes, size_t length);
+/*
+ * Shows what one read brought. Returns 0, -EBADMSG if it is no row of frames, or
+ * -ENOMEM; what a write did is in the output.
+ */
+int output_read(struct output *output, const void *bytes, size_t length);
+/* Nobody takes what is written any more. */
+bool output_gone(const struct output *output);
 
 /* "recv": what all models do alike. */
 struct receiver {
@@ -283,23 +390,31 @@ struct receiver {
 	size_t size;		/* of a read */
 	uint64_t count;		/* records to take, or reads; 0: no end */
 	uint64_t bytes;		/* bytes to take, 0: no end */
-	uint64_t taken;		/* reads done */
 	int64_t timeout_ns;
+	int64_t last;		/* when something came, or the beginning */
 	unsigned int depth;
 	bool done;
 	enum status status;
 };
 
-/* How long the next read may be, 0 if no more is wanted. */
-size_t receiver_size(const struct receiver *receiver);
-/* Takes what a read returned. Sets done when that was the end. */
+/*
+ * How long the next read may be, 0 if no more is to be taken: then no read may be
+ * left that could take something.
+ */
+size_t receiver_size(struct receiver *receiver);
+/*
+ * Waits for @events on @fd. Returns 1, 0 if the time has passed, or -EINTR when no
+ * more is to be taken.
+ */
+int receiver_wait(struct receiver *receiver, int fd, int events);
+/* Takes what a read returned, also after the end. Sets done when that was it. */
 void receiver_take(struct receiver *receiver, const void *bytes,
 		   int64_t result);
 void receiver_timed_out(struct receiver *receiver);
 /* Something other than a read failed: says what. */
 void receiver_fail(struct receiver *receiver, const char *what, int error);
 
-/* The I/O models. Each receives until done. */
+/* The I/O models. Each receives until done, and leaves nothing in flight. */
 void receive_blocking(struct receiver *receiver);
 void receive_poll(struct receiver *receiver);
 void receive_sigio(struct receiver *receiver);

@@ -41,7 +41,10 @@ static enum status fail_control(int error, const struct achan_handshake *driver)
 
 	if (error == -EPROTONOSUPPORT)
 		return fail_version(driver);
-	if (error == -ENOTTY || (error == -ENOENT && control_path))
+	if (error == -ENOENT && control_path)
+		return fail(STATUS_FAILURE, "there is no %s, which --control "
+			    "names", path);
+	if (error == -ENOTTY)
 		return fail(STATUS_FAILURE, "%s is no control device of achan",
 			    path);
 	return fail_open(path, error);
@@ -149,35 +152,70 @@ static int list_by_monitor(struct channel_list *list)
 	return ret;
 }
 
+/* Why the channels cannot be listed. */
+struct list_failure {
+	int control;
+	int monitor;
+	/* The control device was there, and then failed. */
+	bool opened;
+	struct achan_handshake driver;
+};
+
 /*
- * The control device tells, and is for root; netlink tells everybody. Where it
- * does not, the first answer is the one that helps.
+ * The control device tells, and is for root; netlink tells everybody, in the host's
+ * network namespace.
  */
-enum status channel_list_get(struct channel_list *list)
+static int list_all(struct channel_list *list, struct list_failure *failure)
 {
 	struct achan_control *control;
-	struct achan_handshake driver;
 	int ret;
 
 	memset(list, 0, sizeof(*list));
-	ret = open_control(&control, &driver);
+	memset(failure, 0, sizeof(*failure));
+	ret = open_control(&control, &failure->driver);
+	failure->control = ret;
 	if (!ret) {
 		ret = list_by_control(control, list);
 		achan_control_close(control);
-		if (ret)
-			channel_list_free(list);
-		return ret ? fail_call(ret, "cannot list the channels") :
-			     STATUS_OK;
+		failure->control = ret;
+		failure->opened = true;
+	} else if (!control_path && ret != -EPROTONOSUPPORT) {
+		ret = list_by_monitor(list);
+		failure->monitor = ret;
 	}
-	if ((ret == -EACCES || ret == -EPERM) && !list_by_monitor(list))
-		return STATUS_OK;
-	channel_list_free(list);
-	return fail_control(ret, &driver);
+	if (ret)
+		channel_list_free(list);
+	return ret;
+}
+
+static enum status fail_list(const struct list_failure *failure)
+{
+	enum status status;
+
+	if (failure->opened)
+		return fail_call(failure->control, "cannot list the channels");
+	status = fail_control(failure->control, &failure->driver);
+	if (failure->monitor == -ENOENT && status != STATUS_NO_MODULE)
+		fail_namespace("cannot list the channels without it");
+	else if (failure->monitor && status != STATUS_NO_MODULE)
+		fail_call(failure->monitor, "cannot list the channels by "
+			  "netlink");
+	return status;
+}
+
+enum status channel_list_get(struct channel_list *list)
+{
+	struct list_failure failure;
+
+	return list_all(list, &failure) ? fail_list(&failure) : STATUS_OK;
 }
 
 /* ----------------------------------------------------------- reference */
 
-/* The node at @path is a channel's. */
+/*
+ * The node can be a channel's. Where there is no sysfs, only the driver can tell
+ * more.
+ */
 static bool node_of_channel(const struct stat *found)
 {
 	char link[128], target[256];
@@ -190,7 +228,7 @@ static bool node_of_channel(const struct stat *found)
 		 major(found->st_rdev), minor(found->st_rdev));
 	length = readlink(link, target, sizeof(target) - 1);
 	if (length < 0)
-		return false;
+		return access("/sys/dev/char", F_OK) != 0;
 	target[length] = 0;
 	class = strrchr(target, '/');
 	return class && !strcmp(class, "/achan");
@@ -210,7 +248,7 @@ enum status reference_parse(const char *text, struct reference *reference)
 	if (stat(text, &found))
 		return fail_open(text, -errno);
 	if (!node_of_channel(&found))
-		return fail(STATUS_NO_CHANNEL, "%s is no channel", text);
+		return fail_other_file(text);
 	reference->minor = minor(found.st_rdev);
 	return STATUS_OK;
 }
@@ -237,15 +275,102 @@ static const struct achan_channel *find(const struct channel_list *list,
 	return NULL;
 }
 
+/* ------------------------------------------------------------ the node */
+
+/* Number of the other one of a pair, as sysfs knows it. */
+static uint32_t peer_of(const struct stat *found)
+{
+	uint32_t minor = ACHAN_MINOR_NONE;
+	char text[32];
+
+	if (sysfs_attribute(found, "peer", text, sizeof(text)))
+		parse_node_name(text, &minor);
+	return minor;
+}
+
+/* All that the node itself tells. Returns 0 or a negative errno value. */
+static int ask_open(struct achan *node, struct achan_channel *channel)
+{
+	struct achan_info info;
+	struct stat found;
+	int ret = achan_get_info(node, &info);
+
+	if (!ret)
+		ret = achan_get_config(node, &channel->config);
+	if (!ret)
+		ret = achan_get_stats(node, &channel->stats);
+	if (!ret && fstat(achan_fd(node), &found))
+		ret = -errno;
+	if (ret)
+		return ret;
+	memcpy(channel->name, info.name, sizeof(channel->name));
+	channel->minor = minor(found.st_rdev);
+	channel->peer_minor = peer_of(&found);
+	return 0;
+}
+
+/* A file that neither reads nor writes counts as no end of the channel. */
+static int ask_node(const char *path, struct achan_channel *channel)
+{
+	struct achan *node;
+	int ret, fd = open(path, O_ACCMODE | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	memset(channel, 0, sizeof(*channel));
+	ret = achan_open_fd(&node, fd);
+	if (ret) {
+		close(fd);
+		return ret;
+	}
+	ret = ask_open(node, channel);
+	achan_close(node);
+	return ret;
+}
+
+/* Where the node of a channel is, or would be. */
+static void usual_path(const struct reference *reference, char *path,
+		       size_t size)
+{
+	if (strchr(reference->text, '/'))
+		snprintf(path, size, "%s", reference->text);
+	else if (reference->name)
+		snprintf(path, size, "/dev/achan/by-name/%.31s",
+			 reference->name);
+	else
+		snprintf(path, size, "/dev/achan%" PRIu32, reference->minor);
+}
+
+/*
+ * Where the channels cannot be listed, their nodes can still be asked. Of a path
+ * the node's own failure says more than why they cannot be listed.
+ */
+static enum status find_node(const struct reference *reference,
+			     const struct list_failure *failure,
+			     struct achan_channel *channel)
+{
+	char path[4096];
+	int ret;
+
+	usual_path(reference, path, sizeof(path));
+	ret = ask_node(path, channel);
+	if (!ret)
+		return STATUS_OK;
+	if (strchr(reference->text, '/'))
+		return fail_open(path, ret);
+	return fail_list(failure);
+}
+
 enum status channel_find(const struct reference *reference,
 			 struct achan_channel *channel)
 {
 	const struct achan_channel *found;
+	struct list_failure failure;
 	struct channel_list list;
-	enum status status = channel_list_get(&list);
+	enum status status = STATUS_OK;
 
-	if (status)
-		return status;
+	if (list_all(&list, &failure))
+		return find_node(reference, &failure, channel);
 	found = find(&list, reference);
 	if (found)
 		*channel = *found;
@@ -255,28 +380,46 @@ enum status channel_find(const struct reference *reference,
 	return status;
 }
 
+/* Puts into @list what @text names; @all are those there are, or there is none. */
+static enum status select_one(struct channel_list *list, const char *text,
+			      const struct channel_list *all,
+			      const struct list_failure *failure)
+{
+	const struct achan_channel *found;
+	struct achan_channel asked = { 0 };
+	struct reference reference;
+	enum status status = reference_parse(text, &reference);
+
+	if (status)
+		return status;
+	if (all) {
+		found = find(all, &reference);
+		status = found ? STATUS_OK : fail_no_channel(&reference);
+	} else {
+		found = &asked;
+		status = find_node(&reference, failure, &asked);
+	}
+	if (!status && !channel_list_put(list, found))
+		status = fail_call(-ENOMEM, "cannot list the channels");
+	return status;
+}
+
 enum status channel_list_select(struct channel_list *list, int argc,
 				char **argv)
 {
 	enum status status, bad = STATUS_OK;
+	struct list_failure failure;
 	struct channel_list all;
-	struct reference reference;
+	bool listed = !list_all(&all, &failure);
 
-	status = channel_list_get(&all);
-	if (status || !argc) {
-		*list = all;
-		return status;
-	}
 	memset(list, 0, sizeof(*list));
+	if (!argc && listed)
+		*list = all;
+	if (!argc)
+		return listed ? STATUS_OK : fail_list(&failure);
 	for (int i = 0; i < argc; i++) {
-		const struct achan_channel *found;
-
-		status = reference_parse(argv[i], &reference);
-		found = status ? NULL : find(&all, &reference);
-		if (!status && !found)
-			status = fail_no_channel(&reference);
-		if (found && !channel_list_put(list, found))
-			status = fail_call(-ENOMEM, "cannot list the channels");
+		status = select_one(list, argv[i], listed ? &all : NULL,
+				    &failure);
 		if (status)
 			bad = status;
 	}
@@ -313,26 +456,48 @@ static enum status find_path(const char *text, char *path, size_t size)
 	return STATUS_OK;
 }
 
-enum status channel_open(const char *text, int flags, uint32_t channel_flags,
+/* Other files are not even opened: a named pipe would wait for a writer. */
+static enum status check_node(const char *path)
+{
+	struct stat found;
+
+	if (stat(path, &found))
+		return fail_open(path, -errno);
+	return node_of_channel(&found) ? STATUS_OK : fail_other_file(path);
+}
+
+enum status channel_open(const char *text, int flags, int64_t timeout_ns,
 			 struct achan **channel, struct achan_info *info)
 {
 	struct achan_open_opts opts = {
 		.sz = sizeof(opts),
 		.flags = flags,
-		.channel_flags = channel_flags,
 	};
 	enum status status;
 	char path[4096];
 	int ret;
 
+	*channel = NULL;
 	status = find_path(text, path, sizeof(path));
+	if (!status)
+		status = check_node(path);
 	if (status)
 		return status;
-	ret = achan_open(channel, path, &opts);
-	if (!ret) {
+	/* Such an open can wait for the other end, as that of a named pipe. */
+	stop_alarm(timeout_ns);
+	do {
+		ret = achan_open(channel, path, &opts);
+	} while (ret == -EINTR && !stopped() && timeout_ns < 0);
+	stop_alarm_off();
+	if (ret == -EINTR)
+		return stopped() ? STATUS_OK :
+		       fail(STATUS_TIMEOUT, "nobody opened the other end of %s "
+			    "within the time", text);
+	if (!ret)
 		ret = achan_get_info(*channel, info);
-		if (ret)
-			achan_close(*channel);
-	}
-	return ret ? fail_open(path, ret) : STATUS_OK;
+	if (!ret)
+		return STATUS_OK;
+	achan_close(*channel);
+	*channel = NULL;
+	return fail_open(path, ret);
 }

@@ -26,7 +26,7 @@ static const char usage[] =
 	"\n"
 	"  --control PATH  the control device [" ACHAN_CONTROL_PATH "]\n"
 	"  --version       versions of achanctl, its library and the driver\n"
-	"  --help          this; \"achanctl COMMAND --help\" for a command\n"
+	"  --help          this; \"achanctl help COMMAND\" for a command\n"
 	"\n"
 	"A CHANNEL is a name, a node such as achan3, or a path.\n";
 
@@ -47,8 +47,13 @@ static enum status print_version(void)
 	ret = achan_control_open(&control, &opts);
 	if (!ret)
 		achan_control_close(control);
+	if (ret && ret != -EPROTONOSUPPORT && !module_loaded()) {
+		printf("driver: the module achan is not loaded\n");
+		return finish_output();
+	}
 	if (ret && ret != -EPROTONOSUPPORT) {
-		printf("driver: not asked: %s\n", achan_strerror(ret));
+		printf("driver: not asked: cannot open %s: %s\n", control_path ?
+		       control_path : ACHAN_CONTROL_PATH, strerror(-ret));
 		return finish_output();
 	}
 	printf("driver: ABI %" PRIu32, driver.abi_version);
@@ -59,12 +64,36 @@ static enum status print_version(void)
 	return finish_output();
 }
 
+/* Returns NULL, and has said so, if there is no such command. */
 static const struct command *find(const char *name)
 {
+	if (!strcmp(name, "ls"))
+		name = "list";
 	for (size_t i = 0; i < COUNT_OF(commands); i++)
 		if (!strcmp(commands[i]->name, name))
 			return commands[i];
+	fail(STATUS_USAGE, "no command '%s': \"achanctl --help\" lists them",
+	     name);
 	return NULL;
+}
+
+static bool is_word(const char *word, const char *plain, const char *letter)
+{
+	return !strcmp(word, plain) || !strcmp(word, letter) ||
+	       (!strncmp(word, "--", 2) && !strcmp(word + 2, plain));
+}
+
+/* "help", or "help COMMAND" */
+static enum status help(int argc, char **argv)
+{
+	const struct command *command;
+
+	if (!argc) {
+		fputs(usage, stdout);
+		return finish_output();
+	}
+	command = find(argv[0]);
+	return command ? print_help(command) : STATUS_USAGE;
 }
 
 /* Takes the options before the command. Returns how many words they are. */
@@ -97,17 +126,13 @@ enum status achanctl_run(int argc, char **argv)
 		fputs(usage, stderr);
 		return STATUS_USAGE;
 	}
-	if (!strcmp(argv[used], "--help") || !strcmp(argv[used], "help") ||
-	    !strcmp(argv[used], "-h")) {
-		fputs(usage, stdout);
-		return finish_output();
-	}
-	if (!strcmp(argv[used], "--version") || !strcmp(argv[used], "-V"))
+	if (is_word(argv[used], "help", "-h"))
+		return help(argc - used - 1, argv + used + 1);
+	if (is_word(argv[used], "version", "-V"))
 		return print_version();
 	command = find(argv[used]);
 	if (!command)
-		return fail(STATUS_USAGE, "no command '%s': \"achanctl --help\" "
-			    "lists them", argv[used]);
+		return STATUS_USAGE;
 	argv[used] = program;
 	return command->run(argc - used, argv + used);
 }

@@ -17,7 +17,7 @@ static enum status take_word(const struct command *command, const char *what,
 
 	if (parse_word(words, argument, value))
 		return STATUS_OK;
-	return fail_usage(command, "%s cannot be '%s', only %s", what, argument,
+	return fail_usage(command, "invalid %s '%s': use %s", what, argument,
 			  words_listed(words, listed, sizeof(listed)));
 }
 
@@ -182,7 +182,7 @@ static const char *ring_fault(uint32_t bytes)
 		return NULL;
 	if (bytes & (bytes - 1) || bytes < RING_BYTES_MIN ||
 	    bytes > RING_BYTES_MAX)
-		return "a ring has a power of two of bytes, from 8K to 64M";
+		return "ring size must be a power of two from 8K to 64M";
 	return NULL;
 }
 

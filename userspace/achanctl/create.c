@@ -29,7 +29,30 @@ static const struct option create_options[] = {
 	SETTABLE
 };
 
-static const struct option set_options[] = { SETTABLE };
+/* What cannot be set is known here so that it can be said. */
+static const struct option set_options[] = {
+	{ "kind", optional_argument, NULL, CONFIG_KIND },
+	{ "peer", optional_argument, NULL, CONFIG_PEER },
+	{ "mode", optional_argument, NULL, CONFIG_MODE },
+	{ "delivery", optional_argument, NULL, CONFIG_DELIVERY },
+	{ "hangup", optional_argument, NULL, CONFIG_HANGUP },
+	{ "ring-bytes", optional_argument, NULL, CONFIG_RING_BYTES },
+	{ "node-mode", optional_argument, NULL, CONFIG_NODE_MODE },
+	{ "owner", optional_argument, NULL, CONFIG_OWNER },
+	{ "group", optional_argument, NULL, CONFIG_GROUP },
+	SETTABLE
+};
+
+static enum status fail_fixed(int code)
+{
+	const char *name = set_options[code - CONFIG_KIND].name;
+
+	if (code >= CONFIG_NODE_MODE)
+		return fail(STATUS_USAGE, "--%s cannot be set: change the node "
+			    "with chmod, chown or chgrp", name);
+	return fail(STATUS_USAGE, "--%s is fixed when a channel is created: "
+		    "remove the channel and create it again", name);
+}
 
 /* Takes all options. @help is set if it was asked for. */
 static enum status take_options(const struct command *command,
@@ -47,6 +70,8 @@ static enum status take_options(const struct command *command,
 			*help = true;
 		else if (code == '?')
 			status = fail_option(command);
+		else if (options == set_options && code < CONFIG_OVERFLOW)
+			status = fail_fixed(code);
 		else
 			status = config_option(command, code, optarg, choice);
 	}
@@ -162,6 +187,10 @@ static enum status run_create(int argc, char **argv)
 		snprintf(choice.create.name, ACHAN_NAME_MAX, "%s",
 			 argv[optind]);
 	}
+	if (*choice.create.name &&
+	    !strcmp(choice.create.name, choice.create.peer_name))
+		return fail_usage(&command_create, "the two of a pair cannot "
+				  "have one name, '%s'", choice.create.name);
 	return create(&choice);
 }
 
@@ -268,8 +297,7 @@ static enum status run_set(int argc, char **argv)
 	if (help)
 		return print_help(&command_set);
 	if (argc - optind != 1)
-		return fail_usage(&command_set, "one channel is needed, not %d",
-				  argc - optind);
+		return fail_one_channel(&command_set, argc - optind);
 	if (!choice.mask)
 		return fail_usage(&command_set, "nothing to change was named");
 	status = reference_parse(argv[optind], &reference);
@@ -283,7 +311,7 @@ const struct command command_set = {
 	"usage: achanctl set CHANNEL OPTION...\n"
 	"\n"
 	"Changes how a channel behaves, from the next record on. What is not\n"
-	"named stays; what is not here is fixed when the channel is made.\n"
+	"named stays; what is not listed here is fixed at creation.\n"
 	"\n"
 	"  --overflow POLICY     reject, drop or overwrite\n"
 	"  --timestamps on|off   whether records have a time\n"

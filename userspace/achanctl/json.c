@@ -67,6 +67,33 @@ void json_bool(struct json *json, const char *key, bool value)
 	fputs(value ? "true" : "false", json->file);
 }
 
+static void put_base64(FILE *file, const unsigned char *bytes, size_t length)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	for (size_t at = 0; at < length; at += 3) {
+		size_t left = length - at;
+		uint32_t three = (uint32_t)bytes[at] << 16 |
+				 (left > 1 ? (uint32_t)bytes[at + 1] << 8 : 0) |
+				 (left > 2 ? bytes[at + 2] : 0);
+
+		fputc(digits[three >> 18], file);
+		fputc(digits[three >> 12 & 63], file);
+		fputc(left > 1 ? digits[three >> 6 & 63] : '=', file);
+		fputc(left > 2 ? digits[three & 63] : '=', file);
+	}
+}
+
+void json_base64(struct json *json, const char *key, const void *bytes,
+		 size_t length)
+{
+	put_key(json, key);
+	fputc('"', json->file);
+	put_base64(json->file, bytes, length);
+	fputc('"', json->file);
+}
+
 static void put_config(struct json *json, const struct achan_config *config)
 {
 	char mode[16];

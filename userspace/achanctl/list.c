@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sys/stat.h>
 
 static const struct option options[] = {
 	{ "json", no_argument, NULL, 'j' },
@@ -30,7 +31,30 @@ static bool take_options(const struct command *command, int argc, char **argv,
 	return true;
 }
 
-static void print_json(const struct channel_list *list)
+static void json_removed(struct json *json, const struct removed_list *list,
+			 const struct removed *removed)
+{
+	char node[TEXT_SIZE];
+
+	snprintf(node, sizeof(node), "/dev/achan%" PRIu32, removed->minor);
+	json_open(json, NULL, '{');
+	json_string(json, "name", removed->name);
+	json_string(json, "node", node);
+	json_number(json, "minor", removed->minor);
+	json_bool(json, "removed", true);
+	json_open(json, "holders", '[');
+	for (; removed; removed = removed_next(list, removed)) {
+		json_open(json, NULL, '{');
+		json_number(json, "process", removed->process);
+		json_string(json, "command", removed->command);
+		json_close(json, '}');
+	}
+	json_close(json, ']');
+	json_close(json, '}');
+}
+
+static void print_json(const struct channel_list *list,
+		       const struct removed_list *removed)
 {
 	struct json json = { .file = stdout };
 
@@ -41,6 +65,13 @@ static void print_json(const struct channel_list *list)
 		json_open(&json, NULL, '{');
 		json_channel(&json, &list->channels[i]);
 		json_close(&json, '}');
+	}
+	for (size_t i = 0; i < removed->count; i++) {
+		if (!removed_is_first(removed, i))
+			continue;
+		fputs(i || list->count ? ",\n" : "\n", stdout);
+		json.comma = false;
+		json_removed(&json, removed, &removed->removed[i]);
 	}
 	fputs("\n]\n", stdout);
 }
@@ -55,11 +86,11 @@ static void print_row(const struct achan_channel *channel, int width)
 
 	snprintf(node, sizeof(node), "achan%" PRIu32, channel->minor);
 	if (!channel_known(channel)) {
-		printf("%-*s  %-9s  %-4s  the rest is for who may open the node\n", width,
-		       channel->name, node, word_of(kind_words, config->kind));
+		printf("%-*s  %-9s  %-8s  the rest is for users who may open the node\n",
+		       width, channel->name, node, word_of(kind_words, config->kind));
 		return;
 	}
-	printf("%-*s  %-9s  %-4s  %-7s  %-9s  %8s  %3" PRIu64 "%%  %7" PRIu32
+	printf("%-*s  %-9s  %-8s  %-7s  %-9s  %8s  %3" PRIu64 "%%  %7" PRIu32
 	       "  %7" PRIu32 "  %10" PRIu64 "  %8" PRIu64 "\n", width,
 	       channel->name, node, word_of(kind_words, config->kind),
 	       word_of(mode_words, config->mode),
@@ -78,30 +109,94 @@ static void print_table(const struct channel_list *list)
 		if (length > width)
 			width = length;
 	}
-	printf("%-*s  %-9s  %-4s  %-7s  %-9s  %8s  %4s  %7s  %7s  %10s  %8s\n",
+	printf("%-*s  %-9s  %-8s  %-7s  %-9s  %8s  %4s  %7s  %7s  %10s  %8s\n",
 	       width, "NAME", "NODE", "KIND", "MODE", "DELIVERY", "RING",
 	       "FILL", "READERS", "WRITERS", "RECORDS", "LOST");
 	for (size_t i = 0; i < list->count; i++)
 		print_row(&list->channels[i], width);
 }
 
+static void print_removed(const struct removed_list *list)
+{
+	const struct removed *removed;
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (!removed_is_first(list, i))
+			continue;
+		removed = &list->removed[i];
+		printf("%s (achan%" PRIu32 ") was removed, and is still open "
+		       "in process %u (%s)", removed->name, removed->minor,
+		       removed->process, removed->command);
+		while ((removed = removed_next(list, removed)))
+			printf(", %u (%s)", removed->process, removed->command);
+		printf("\n");
+	}
+	if (list->count)
+		printf("The module cannot be unloaded before these processes "
+		       "close it.\n");
+}
+
+/* Something keeps the module loaded, and nothing that was listed does. */
+static void say_hidden(const struct channel_list *list,
+		       const struct removed_list *removed)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->channels[i].stats.readers ||
+		    list->channels[i].stats.writers)
+			return;
+	if (removed->hidden && !removed->count && module_uses())
+		fail(STATUS_OK, "the module is in use by a process that this "
+		     "user cannot see; root can");
+}
+
+/* A file that a shell's ">" made while the module was not loaded. */
+static void say_wrong_nodes(const struct channel_list *list)
+{
+	struct stat found;
+	char path[64];
+
+	for (size_t i = 0; i < list->count; i++) {
+		snprintf(path, sizeof(path), "/dev/achan%" PRIu32,
+			 list->channels[i].minor);
+		if (!stat(path, &found) && !S_ISCHR(found.st_mode))
+			fail_other_file(path);
+	}
+}
+
+static enum status print_list(const struct channel_list *list, bool json,
+			      bool all)
+{
+	struct removed_list removed = { 0 };
+
+	if (all && !removed_list_get(&removed, list))
+		return fail_call(-ENOMEM, "cannot look for removed channels");
+	if (json) {
+		print_json(list, &removed);
+	} else {
+		print_table(list);
+		print_removed(&removed);
+	}
+	if (all)
+		say_hidden(list, &removed);
+	say_wrong_nodes(list);
+	removed_list_free(&removed);
+	return finish_output();
+}
+
 static enum status run_list(int argc, char **argv)
 {
 	struct channel_list list = { 0 };
+	enum status printed = STATUS_OK;
 	enum status status = STATUS_OK;
 	bool json = false;
 
 	if (!take_options(&command_list, argc, argv, &json, &status))
 		return status;
 	status = channel_list_select(&list, argc - optind, argv + optind);
-	if (!status || list.count) {
-		if (json)
-			print_json(&list);
-		else
-			print_table(&list);
-	}
+	if (!status || list.count)
+		printed = print_list(&list, json, optind == argc);
 	channel_list_free(&list);
-	return status ? status : finish_output();
+	return status ? status : printed;
 }
 
 const struct command command_list = {
@@ -110,7 +205,8 @@ const struct command command_list = {
 	.help =
 	"usage: achanctl list [--json] [CHANNEL...]\n"
 	"\n"
-	"A line about each channel, or about those named.\n"
+	"A line about each channel, or about those named; then the channels that\n"
+	"were removed and are still open, and in which processes.\n"
 	"\n"
 	"  --json  all that is known about them\n",
 };
@@ -200,9 +296,7 @@ static enum status run_info(int argc, char **argv)
 	if (!take_options(&command_info, argc, argv, &json, &status))
 		return status;
 	if (argc - optind != 1)
-		return fail_usage(&command_info,
-				  "one channel is needed, not %d",
-				  argc - optind);
+		return fail_one_channel(&command_info, argc - optind);
 	status = reference_parse(argv[optind], &reference);
 	if (!status)
 		status = channel_find(&reference, &channel);

@@ -4,5 +4,8 @@
 
 int main(int argc, char **argv)
 {
-	return achanctl_run(argc, argv);
+	enum status status = achanctl_run(argc, argv);
+
+	/* What was lost is not to look as if a signal alone had ended it. */
+	return status == STATUS_OK ? stop_raise() : (int)status;
 }

@@ -4,7 +4,7 @@
 
 #include <liburing.h>
 #include <poll.h>
-#include <time.h>
+#include <unistd.h>
 
 static void *new_buffer(struct receiver *receiver)
 {
@@ -16,6 +16,30 @@ static void *new_buffer(struct receiver *receiver)
 	return buffer;
 }
 
+/*
+ * Without a time-out read(2) itself waits: achan_read() would go on after a
+ * signal.
+ */
+static ssize_t read_waiting(struct receiver *receiver, void *buffer,
+			    size_t size)
+{
+	int fd = achan_fd(receiver->channel);
+	ssize_t got;
+	int ret;
+
+	if (receiver->timeout_ns < 0) {
+		got = read(fd, buffer, size);
+		return got < 0 ? -errno : got;
+	}
+	do {
+		got = achan_read(receiver->channel, buffer, size, 0);
+		if (got != -EAGAIN)
+			return got;
+		ret = receiver_wait(receiver, fd, POLLIN);
+	} while (ret > 0);
+	return ret ? ret : -ETIMEDOUT;
+}
+
 void receive_blocking(struct receiver *receiver)
 {
 	void *buffer = new_buffer(receiver);
@@ -23,8 +47,7 @@ void receive_blocking(struct receiver *receiver)
 
 	while ((size = receiver_size(receiver)))
 		receiver_take(receiver, buffer,
-			      achan_read(receiver->channel, buffer, size,
-					 receiver->timeout_ns));
+			      read_waiting(receiver, buffer, size));
 	free(buffer);
 }
 
@@ -45,17 +68,14 @@ static void drain(struct receiver *receiver, void *buffer)
 void receive_poll(struct receiver *receiver)
 {
 	void *buffer = new_buffer(receiver);
+	int fd = achan_fd(receiver->channel);
 	int ret;
 
-	while (!receiver->done) {
-		ret = achan_poll(receiver->channel, POLLIN,
-				 receiver->timeout_ns);
-		if (!ret)
-			receiver_timed_out(receiver);
-		else if (ret > 0)
+	while ((ret = receiver_wait(receiver, fd, POLLIN)) >= 0) {
+		if (ret)
 			drain(receiver, buffer);
-		else if (ret != -EINTR)
-			receiver_fail(receiver, "poll", ret);
+		else
+			receiver_timed_out(receiver);
 	}
 	free(buffer);
 }
@@ -77,31 +97,16 @@ static void on_event(struct achan *channel,
 	drain(signalled->receiver, signalled->buffer);
 }
 
-static const struct timespec *timeout_of(const struct receiver *receiver,
-					 struct timespec *timeout)
-{
-	if (receiver->timeout_ns < 0)
-		return NULL;
-	timeout->tv_sec = (time_t)(receiver->timeout_ns / NS_PER_SECOND);
-	timeout->tv_nsec = (long)(receiver->timeout_ns % NS_PER_SECOND);
-	return timeout;
-}
-
 static void dispatch(struct receiver *receiver, struct achan_notifier *notifier)
 {
-	struct pollfd wait = { .fd = achan_notifier_fd(notifier),
-			       .events = POLLIN };
-	struct timespec timeout;
+	int fd = achan_notifier_fd(notifier);
 	int ret;
 
-	while (!receiver->done) {
-		ret = ppoll(&wait, 1, timeout_of(receiver, &timeout), NULL);
-		if (!ret)
-			receiver_timed_out(receiver);
-		else if (ret > 0)
+	while ((ret = receiver_wait(receiver, fd, POLLIN)) >= 0) {
+		if (ret)
 			achan_notifier_dispatch(notifier, 0);
-		else if (errno != EINTR)
-			receiver_fail(receiver, "wait for", -errno);
+		else
+			receiver_timed_out(receiver);
 	}
 }
 
@@ -196,40 +201,69 @@ static int issue(struct slots *slots)
 	return 0;
 }
 
-/* Shows what has completed, oldest first: that is the order of the records. */
-static void take_completed(struct slots *slots)
+/*
+ * Shows what has completed, oldest first: that is the order of the records. Returns
+ * true if there was something; a read that was cancelled is none.
+ */
+static bool take_completed(struct slots *slots)
 {
 	struct slot *slot = &slots->slots[slots->first];
+	bool some = false;
 
-	while (slots->used && slot->completed && !slots->receiver->done) {
+	while (slots->used && slot->completed) {
 		slots->first = (slots->first + 1) % slots->count;
 		slots->used--;
-		receiver_take(slots->receiver, slot->buffer, slot->res);
+		if (slot->res == -ECANCELED) {
+			slots->issued--;
+		} else {
+			receiver_take(slots->receiver, slot->buffer, slot->res);
+			some = true;
+		}
 		slot = &slots->slots[slots->first];
 	}
+	return some;
+}
+
+/*
+ * Gives up the reads in flight. Each one's result is the truth: what it has taken
+ * until then is used. Returns true if there was something.
+ */
+static bool give_up(struct slots *slots)
+{
+	for (unsigned int i = 0; i < slots->used; i++) {
+		struct slot *slot = &slots->slots[(slots->first + i) %
+						  slots->count];
+
+		if (!slot->completed)
+			achan_queue_cancel(slots->queue, slot->req);
+	}
+	while (achan_queue_in_flight(slots->queue) > 0)
+		achan_queue_wait(slots->queue, NULL, 1, slots->count, -1);
+	return take_completed(slots);
 }
 
 static void run_queue(struct slots *slots)
 {
 	struct receiver *receiver = slots->receiver;
-	int ret = 0;
+	int fd = achan_queue_fd(slots->queue);
+	int ret = 1;
 
-	while (!receiver->done) {
-		while (!ret && may_issue(slots))
+	while (ret >= 0) {
+		while (ret >= 0 && may_issue(slots))
 			ret = issue(slots);
 		if (ret < 0) {
 			receiver_fail(receiver, "submit a read of", ret);
 			break;
 		}
-		ret = achan_queue_wait(slots->queue, NULL, 1, slots->count,
-				       receiver->timeout_ns);
-		if (!ret)
+		ret = receiver_wait(receiver, fd, POLLIN);
+		if (ret > 0) {
+			achan_queue_dispatch(slots->queue, 0);
+			take_completed(slots);
+		} else if (!ret && !give_up(slots)) {
 			receiver_timed_out(receiver);
-		else if (ret < 0 && ret != -EINTR)
-			receiver_fail(receiver, "wait for", ret);
-		ret = 0;
-		take_completed(slots);
+		}
 	}
+	give_up(slots);
 }
 
 static bool make_buffers(struct slots *slots)
@@ -268,33 +302,61 @@ void receive_aio(struct receiver *receiver)
 
 /* ------------------------------------------------------------ io_uring */
 
-/* Returns what the read did; -ETIMEDOUT if it did nothing in the time. */
+/* Takes a completion. Returns false if it is not that of a read. */
+static bool take_result(struct io_uring *ring, int *result)
+{
+	struct io_uring_cqe *cqe;
+	bool read;
+
+	while (io_uring_wait_cqe(ring, &cqe))
+		;
+	read = io_uring_cqe_get_data(cqe);
+	if (read)
+		*result = cqe->res;
+	io_uring_cqe_seen(ring, cqe);
+	return read;
+}
+
+/*
+ * Gives up the read of @buffer. Its result is the truth: it may have taken
+ * something. That of the cancelling says nothing, but comes as well.
+ */
+static int give_up_read(struct io_uring *ring, void *buffer)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	int result = -ECANCELED;
+
+	io_uring_prep_cancel(sqe, buffer, 0);
+	io_uring_sqe_set_data(sqe, NULL);
+	while (io_uring_submit(ring) < 0)
+		;
+	for (int i = 0; i < 2; i++)
+		take_result(ring, &result);
+	return result;
+}
+
+/* Returns what the read did; -ETIMEDOUT, or -EINTR at the end, if it took nothing. */
 static int read_once(struct io_uring *ring, struct receiver *receiver,
 		     void *buffer)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
-	struct __kernel_timespec timeout = {
-		.tv_sec = receiver->timeout_ns / NS_PER_SECOND,
-		.tv_nsec = receiver->timeout_ns % NS_PER_SECOND,
-	};
-	struct io_uring_cqe *cqe;
-	int ret;
+	int result, ret;
 
 	io_uring_prep_read(sqe, achan_fd(receiver->channel), buffer,
 			   (unsigned int)receiver_size(receiver), 0);
+	io_uring_sqe_set_data(sqe, buffer);
 	ret = io_uring_submit(ring);
 	if (ret < 0)
 		return ret;
-	do {
-		ret = receiver->timeout_ns < 0 ?
-		      io_uring_wait_cqe(ring, &cqe) :
-		      io_uring_wait_cqe_timeout(ring, &cqe, &timeout);
-	} while (ret == -EINTR);
-	if (ret)
-		return ret == -ETIME ? -ETIMEDOUT : ret;
-	ret = cqe->res;
-	io_uring_cqe_seen(ring, cqe);
-	return ret;
+	ret = receiver_wait(receiver, ring->ring_fd, POLLIN);
+	if (ret > 0) {
+		take_result(ring, &result);
+		return result;
+	}
+	result = give_up_read(ring, buffer);
+	if (result != -ECANCELED && result != -EINTR)
+		return result;
+	return ret ? ret : -ETIMEDOUT;
 }
 
 /* One read at a time: several would not be served in their order. */
@@ -314,10 +376,9 @@ void receive_uring(struct receiver *receiver)
 		free(buffer);
 		return;
 	}
-	while (!receiver->done)
+	while (receiver_size(receiver))
 		receiver_take(receiver, buffer,
 			      read_once(&ring, receiver, buffer));
-	/* Ends a read that is still waiting, before its buffer goes. */
 	io_uring_queue_exit(&ring);
 	free(buffer);
 }

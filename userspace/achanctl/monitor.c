@@ -115,6 +115,41 @@ static enum status monitor_events(struct achan_monitor *monitor,
 	return ret ? fail_call(ret, "cannot monitor") : finish_output();
 }
 
+/*
+ * Without the control device it is not known whether the driver has events; all that
+ * speak this version of the ABI have.
+ */
+static bool driver_has_events(void)
+{
+	struct achan_control_opts opts = { .sz = sizeof(opts),
+					   .path = control_path };
+	struct achan_handshake driver = { 0 };
+	struct achan_control *control;
+
+	opts.version = &driver;
+	if (achan_control_open(&control, &opts))
+		return !driver.abi_version;
+	achan_control_close(control);
+	return driver.features & ACHAN_FEATURE_EVENTS;
+}
+
+static enum status fail_monitor(int error)
+{
+	if (error == -ENOENT && !module_loaded())
+		return fail_no_module();
+	if (error == -ENOENT && driver_has_events())
+		return fail_namespace("cannot monitor");
+	if (error == -ENOENT || error == -EPROTONOSUPPORT)
+		return fail(STATUS_VERSION, "the driver tells of no events that "
+			    "achanctl knows: use module and achanctl of the "
+			    "same release");
+	if (error == -EAFNOSUPPORT)
+		return fail(STATUS_FAILURE, "cannot monitor: netlink is "
+			    "forbidden to this process, as systemd's "
+			    "RestrictAddressFamilies= does");
+	return fail_call(error, "cannot monitor");
+}
+
 static enum status run_monitor(struct view *view)
 {
 	struct achan_monitor_opts opts = { .sz = sizeof(opts),
@@ -123,14 +158,8 @@ static enum status run_monitor(struct view *view)
 	enum status status;
 	int ret = achan_monitor_new(&monitor, &opts);
 
-	if (ret == -ENOENT && !module_loaded())
-		return fail_no_module();
-	if (ret == -ENOENT || ret == -EPROTONOSUPPORT)
-		return fail(STATUS_VERSION, "the driver tells of no events that "
-			    "achanctl knows: use module and achanctl of the "
-			    "same release");
 	if (ret)
-		return fail_call(ret, "cannot monitor");
+		return fail_monitor(ret);
 	status = monitor_events(monitor, view);
 	achan_monitor_free(monitor);
 	return status;

@@ -167,10 +167,10 @@ bool parse_size(const char *text, uint64_t max, uint64_t *value)
 
 bool parse_seconds(const char *text, int64_t *ns)
 {
-	uint64_t seconds, fraction = 0;
-	const char *end, *start;
+	uint64_t seconds = 0, fraction = 0;
+	const char *end = text, *start;
 
-	if (!parse_digits(text, 10, &end, &seconds) ||
+	if ((*text != '.' && !parse_digits(text, 10, &end, &seconds)) ||
 	    seconds > INT64_MAX / NS_PER_SECOND - 1)
 		return false;
 	if (*end == '.') {

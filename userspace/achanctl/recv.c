@@ -4,6 +4,8 @@
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
 #define SIZE_DEFAULT	65536
@@ -21,31 +23,78 @@ static const struct model {
 	{ "uring", receive_uring },
 };
 
-size_t receiver_size(const struct receiver *receiver)
-{
-	uint64_t left;
-
-	if (receiver->done)
-		return 0;
-	if (!receiver->bytes)
-		return receiver->size;
-	left = receiver->bytes - receiver->output.bytes;
-	/* A record is taken whole or not at all. */
-	if (left > receiver->size || receiver->output.framed ||
-	    receiver->info.mode != ACHAN_MODE_STREAM)
-		return receiver->size;
-	return (size_t)left;
-}
-
 static void finish(struct receiver *receiver, enum status status)
 {
 	receiver->done = true;
 	receiver->status = status;
 }
 
+/* A record is taken whole or not at all. */
+static size_t next_size(const struct receiver *receiver)
+{
+	uint64_t left = receiver->bytes - receiver->output.bytes;
+
+	if (!receiver->bytes || left > receiver->size ||
+	    receiver->output.framed ||
+	    receiver->info.mode != ACHAN_MODE_STREAM)
+		return receiver->size;
+	return (size_t)left;
+}
+
+size_t receiver_size(struct receiver *receiver)
+{
+	if (!receiver->done && stopped())
+		finish(receiver, STATUS_OK);
+	if (!receiver->done && output_gone(&receiver->output)) {
+		receiver->output.error = EPIPE;
+		finish(receiver, STATUS_OK);
+	}
+	return receiver->done ? 0 : next_size(receiver);
+}
+
+static const struct timespec *time_left(const struct receiver *receiver,
+					struct timespec *left)
+{
+	int64_t ns = receiver->last + receiver->timeout_ns - now_ns();
+
+	if (receiver->timeout_ns < 0)
+		return NULL;
+	if (ns < 0)
+		ns = 0;
+	left->tv_sec = (time_t)(ns / NS_PER_SECOND);
+	left->tv_nsec = (long)(ns % NS_PER_SECOND);
+	return left;
+}
+
+int receiver_wait(struct receiver *receiver, int fd, int events)
+{
+	struct pollfd waits[] = {
+		{ .fd = fd, .events = (short)events },
+		/* Tells when nobody takes the output any more. */
+		{ .fd = receiver->output.fd },
+	};
+	struct timespec left;
+	int ret;
+
+	while (receiver_size(receiver)) {
+		ret = ppoll(waits, COUNT_OF(waits), time_left(receiver, &left),
+			    NULL);
+		if (!ret || (ret > 0 && waits[0].revents))
+			return ret ? 1 : 0;
+		if (ret < 0 && errno != EINTR)
+			receiver_fail(receiver, "wait for", -errno);
+	}
+	return -EINTR;
+}
+
 static void fail_read(struct receiver *receiver, int error)
 {
 	switch (-error) {
+	case EINTR:
+		return;
+	case ETIMEDOUT:
+		receiver_timed_out(receiver);
+		return;
 	case ENODEV:
 		finish(receiver, fail(STATUS_NO_CHANNEL,
 				      "the channel %s was removed",
@@ -74,16 +123,25 @@ void receiver_timed_out(struct receiver *receiver)
 			      "time", receiver->name));
 }
 
+static bool enough(const struct receiver *receiver)
+{
+	const struct output *output = &receiver->output;
+
+	return output->error ||
+	       (receiver->count && output->records >= receiver->count) ||
+	       (receiver->bytes && output->bytes >= receiver->bytes);
+}
+
 void receiver_take(struct receiver *receiver, const void *bytes,
 		   int64_t result)
 {
 	struct output *output = &receiver->output;
 	uint64_t before = output->bytes;
+	int ret;
 
-	if (result == -ETIMEDOUT) {
-		receiver_timed_out(receiver);
+	/* After the end only what was taken still counts. */
+	if (result <= 0 && receiver->done)
 		return;
-	}
 	if (result < 0) {
 		fail_read(receiver, (int)result);
 		return;
@@ -92,19 +150,40 @@ void receiver_take(struct receiver *receiver, const void *bytes,
 		finish(receiver, STATUS_OK);
 		return;
 	}
-	if (!output_read(output, bytes, (size_t)result)) {
-		receiver_fail(receiver, "make records of what came from",
-			      -EBADMSG);
-		return;
-	}
+	ret = output_read(output, bytes, (size_t)result);
 	progress_add(&receiver->progress, output->bytes - before);
-	if (ferror(output->file))
-		finish(receiver, fail(STATUS_FAILURE, "cannot write what came "
-				      "from %s: %s", receiver->name,
-				      strerror(errno)));
-	else if ((receiver->count && output->records >= receiver->count) ||
-		 (receiver->bytes && output->bytes >= receiver->bytes))
+	receiver->last = now_ns();
+	if (ret && !receiver->done)
+		receiver_fail(receiver, "make records of what came from", ret);
+	else if (!receiver->done && enough(receiver))
 		finish(receiver, STATUS_OK);
+}
+
+/* What was taken and did not go out is said. */
+static enum status receiver_end(const struct receiver *receiver)
+{
+	const struct output *output = &receiver->output;
+	bool bytes_only = receiver->info.mode == ACHAN_MODE_STREAM &&
+			  !output->framed;
+	const char *why = output->error == ETIMEDOUT ?
+			  "the output takes nothing" : strerror(output->error);
+
+	if (!output->lost_bytes && output->error == EPIPE) {
+		stop_because(SIGPIPE);
+		return receiver->status;
+	}
+	if (output->error)
+		fail(STATUS_FAILURE, "cannot write what came from %s: %s",
+		     receiver->name, why);
+	if (output->lost_records && bytes_only)
+		fail(STATUS_FAILURE, "%" PRIu64 " bytes were taken from %s and "
+		     "are lost", output->lost_bytes, receiver->name);
+	else if (output->lost_records)
+		fail(STATUS_FAILURE, "%" PRIu64 " records with %" PRIu64
+		     " bytes were taken from %s and are lost",
+		     output->lost_records, output->lost_bytes, receiver->name);
+	return output->error || output->lost_records ? STATUS_FAILURE :
+						       receiver->status;
 }
 
 /* ------------------------------------------------------------- options */
@@ -122,6 +201,9 @@ static const struct option options[] = {
 	{ "framed", no_argument, NULL, 'f' },
 	{ "timestamps", no_argument, NULL, 'T' },
 	{ "hexdump", no_argument, NULL, 'x' },
+	{ "lines", no_argument, NULL, 'l' },
+	{ "null", no_argument, NULL, '0' },
+	{ "json", no_argument, NULL, 'j' },
 	{ "output", required_argument, NULL, 'o' },
 	{ "count", required_argument, NULL, 'c' },
 	{ "bytes", required_argument, NULL, 'b' },
@@ -139,8 +221,8 @@ static enum status take_model(struct choice *choice)
 			choice->model = &models[i];
 			return STATUS_OK;
 		}
-	return fail_usage(&command_recv, "--model cannot be '%s', only "
-			  "blocking, poll, sigio, aio or uring", optarg);
+	return fail_usage(&command_recv, "invalid --model '%s': use blocking, "
+			  "poll, sigio, aio or uring", optarg);
 }
 
 static enum status take_number(struct choice *choice, int code)
@@ -171,8 +253,17 @@ static enum status take_number(struct choice *choice, int code)
 	}
 	if (ok)
 		return STATUS_OK;
-	return fail_usage(&command_recv, "'%s' cannot be the value of -%c",
-			  optarg, code);
+	return fail_value(&command_recv, options, code);
+}
+
+static enum status take_separation(struct output *output,
+				   enum separation separation)
+{
+	if (output->separation && output->separation != separation)
+		return fail_usage(&command_recv, "only one of --lines, --null "
+				  "and --json");
+	output->separation = separation;
+	return STATUS_OK;
 }
 
 static enum status take_option(struct choice *choice, int code)
@@ -192,6 +283,12 @@ static enum status take_option(struct choice *choice, int code)
 	case 'x':
 		output->hexdump = true;
 		return STATUS_OK;
+	case 'l':
+		return take_separation(output, SEPARATE_LINES);
+	case '0':
+		return take_separation(output, SEPARATE_NULL);
+	case 'j':
+		return take_separation(output, SEPARATE_JSON);
 	case 'o':
 		choice->file = optarg;
 		return STATUS_OK;
@@ -219,25 +316,64 @@ static size_t read_size(const struct choice *choice)
 	return record > SIZE_DEFAULT ? record : SIZE_DEFAULT;
 }
 
+/*
+ * Which reads bring what is to be shown. A read of a message is a record without
+ * its header; of a stream only frames have records.
+ */
+static int choose_frames(struct receiver *receiver)
+{
+	struct output *output = &receiver->output;
+
+	if (output->separation == SEPARATE_JSON ||
+	    (output->separation && receiver->info.mode == ACHAN_MODE_STREAM))
+		output->framed = true;
+	return output->framed ? achan_set_framed(receiver->channel, true) : 0;
+}
+
+static void run_model(struct choice *choice)
+{
+	struct receiver *receiver = &choice->receiver;
+	int ret = choose_frames(receiver);
+
+	receiver->size = read_size(choice);
+	receiver->last = now_ns();
+	progress_begin(&receiver->progress, receiver->bytes,
+		       !isatty(receiver->output.fd));
+	if (ret)
+		receiver_fail(receiver, "read", ret);
+	else
+		choice->model->run(receiver);
+	progress_end(&receiver->progress);
+}
+
 static enum status receive(struct choice *choice, const char *text)
 {
 	struct receiver *receiver = &choice->receiver;
 	struct output *output = &receiver->output;
 	enum status status;
 
-	status = channel_open(text, O_RDONLY, output->framed ?
-			      ACHAN_OPEN_FRAMED : 0, &receiver->channel,
-			      &receiver->info);
-	if (status)
+	status = channel_open(text, O_RDONLY, receiver->timeout_ns,
+			      &receiver->channel, &receiver->info);
+	if (!receiver->channel)
 		return status;
+	if (output->timestamps && in_time_namespace())
+		fprintf(stderr, "achanctl: the times are those of the host's "
+			"CLOCK_MONOTONIC; the clock of this time namespace is "
+			"another one\n");
 	receiver->name = text;
-	receiver->size = read_size(choice);
-	progress_begin(&receiver->progress, receiver->bytes,
-		       !isatty(fileno(output->file)));
-	choice->model->run(receiver);
-	progress_end(&receiver->progress);
+	run_model(choice);
 	achan_close(receiver->channel);
-	return receiver->status;
+	return receiver_end(receiver);
+}
+
+static enum status receive_stoppable(struct choice *choice, const char *text)
+{
+	enum status status;
+
+	stop_begin();
+	status = receive(choice, text);
+	stop_end();
+	return status;
 }
 
 static enum status receive_to_file(struct choice *choice, const char *text)
@@ -245,16 +381,17 @@ static enum status receive_to_file(struct choice *choice, const char *text)
 	struct output *output = &choice->receiver.output;
 	enum status status;
 
-	if (!choice->file) {
-		output->file = stdout;
-		return receive(choice, text);
-	}
-	output->file = fopen(choice->file, "we");
-	if (!output->file)
+	fflush(stdout);
+	output->fd = STDOUT_FILENO;
+	if (!choice->file)
+		return receive_stoppable(choice, text);
+	output->fd = open(choice->file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+			  0666);
+	if (output->fd < 0)
 		return fail(STATUS_FAILURE, "cannot write %s: %s", choice->file,
 			    strerror(errno));
-	status = receive(choice, text);
-	if (fclose(output->file) && !status)
+	status = receive_stoppable(choice, text);
+	if (close(output->fd) && !status)
 		status = fail(STATUS_FAILURE, "cannot write %s: %s",
 			      choice->file, strerror(errno));
 	return status;
@@ -271,7 +408,7 @@ static enum status run(int argc, char **argv)
 	int code;
 
 	optind = 0;
-	while ((code = getopt_long(argc, argv, "m:fTxo:c:b:s:d:t:h", options,
+	while ((code = getopt_long(argc, argv, "m:fTxl0jo:c:b:s:d:t:h", options,
 				   NULL)) >= 0) {
 		if (code == 'h')
 			return print_help(&command_recv);
@@ -280,9 +417,12 @@ static enum status run(int argc, char **argv)
 			return status;
 	}
 	if (argc - optind != 1)
-		return fail_usage(&command_recv,
-				  "one channel is needed, not %d",
-				  argc - optind);
+		return fail_one_channel(&command_recv, argc - optind);
+	if (choice.receiver.output.separation &&
+	    (choice.receiver.output.framed || choice.receiver.output.hexdump))
+		return fail_usage(&command_recv, "--lines, --null and --json do "
+				  "not go with --framed, --timestamps and "
+				  "--hexdump");
 	choice.receiver.depth = (unsigned int)choice.depth;
 	return receive_to_file(&choice, argv[optind]);
 }
@@ -300,6 +440,9 @@ const struct command command_recv = {
 	"  -f, --framed          by records, each with its number and length\n"
 	"  -T, --timestamps      ... and its time; says --framed as well\n"
 	"  -x, --hexdump         bytes in hexadecimal\n"
+	"  -l, --lines           each record on a line of its own\n"
+	"  -0, --null            each record with a zero byte behind it\n"
+	"  -j, --json            each record as an object on a line, its data in base64\n"
 	"  -o, --output FILE     write there, not to standard output\n"
 	"  -c, --count N         end after N records, or reads of a stream\n"
 	"  -b, --bytes SIZE      end after so many bytes of payload\n"
@@ -307,6 +450,7 @@ const struct command command_recv = {
 	"  -d, --depth N         requests at a time, for aio [4]\n"
 	"  -t, --timeout SECS    end when nothing comes for so long\n"
 	"\n"
-	"With --framed one read can bring more records than --count and --bytes\n"
-	"ask for; all it brought are shown.\n",
+	"With --framed and --json one read can bring more records than --count and\n"
+	"--bytes ask for; all it brought are shown. A stream has records too: with\n"
+	"--lines and --null they are those that were written.\n",
 };

@@ -39,7 +39,7 @@ static enum status run(int argc, char **argv)
 		return code == 'h' ? print_help(&command_remove) :
 				     fail_option(&command_remove);
 	if (optind == argc)
-		return fail_usage(&command_remove, "which channel?");
+		return fail_usage(&command_remove, "no channel given");
 	status = control_connect(&control);
 	if (status)
 		return status;
@@ -58,7 +58,7 @@ const struct command command_remove = {
 	.help =
 	"usage: achanctl remove CHANNEL...\n"
 	"\n"
-	"Removes channels, of a pair both. Who has one open reads what is left\n"
-	"in it, and is then told that it is gone. Those of kind provider are for\n"
-	"their kernel modules to remove.\n",
+	"Removes channels; of a pair both. Processes that have one open read the\n"
+	"remaining records, then get ENODEV. A channel of kind provider is removed\n"
+	"by its kernel module alone.\n",
 };

@@ -103,7 +103,7 @@ static void print_channel(const struct achan_channel *channel,
 	       " writes\n", (uint64_t)stats->parked,
 	       (uint64_t)stats->completed, (uint64_t)stats->cancelled,
 	       stats->parked_reads, stats->parked_writes);
-	printf("  told     %12" PRIu64 " wake-ups, %" PRIu64 " signals\n",
+	printf("  notified %12" PRIu64 " wake-ups, %" PRIu64 " signals\n",
 	       (uint64_t)stats->wakeups, (uint64_t)stats->signals);
 	printf("  open     %12" PRIu32 " readers, %" PRIu32 " writers\n",
 	       stats->readers, stats->writers);
