@@ -7,8 +7,21 @@
 build	:= $(CURDIR)/build$(if $(RUN),/run-$(RUN))$(if $(COVERAGE),/coverage)
 results	:= $(build)/results
 
+# What a board is built for: ARCH= is the kernel's word for it. Another one than this
+# machine's takes a cross compiler; arm64's is fetched where CROSS_COMPILE= names none.
+native	:= $(if $(filter x86_64,$(shell uname -m)),x86 x86_64 i386,arm64)
+foreign	:= $(filter-out $(native),$(ARCH))
+cross_prefix = $(or $(CROSS_COMPILE),$(if $(filter arm64,$(foreign)),$(shell \
+	scripts/cross --prefix),$(if $(foreign),$(error ARCH=$(foreign) takes CROSS_COMPILE=))))
+cross	:= $(if $(CROSS_COMPILE)$(foreign),yes)
+
 # The kernel to build for: the running one, or else Debian's in the guest.
-KDIR	?= $(or $(wildcard /lib/modules/$(shell uname -r)/build),$(shell scripts/kernel --kdir 6.12))
+running_kdir := $(if $(foreign),,$(wildcard /lib/modules/$(shell uname -r)/build))
+debian_kernel := $(if $(filter arm64,$(foreign)),arm64,6.12)
+ifeq ($(KDIR),)
+substitute := yes
+KDIR	= $(or $(running_kdir),$(shell scripts/kernel --kdir $(debian_kernel)))
+endif
 PREFIX	?= /usr/local
 
 # The kernels that every change has to pass on, those built to find bugs, and the
@@ -34,18 +47,18 @@ edu_guest	:= --device=edu,id=edu0,addr=0x0a --device=edu,id=edu1,addr=0x0e --app
 # unload the module of the others. Random operations say most on a kernel that
 # checks: the others run them when they are asked for, by T=torture.
 last_tests := test_tools.sh test_achanctl.sh test_achanctl_io.sh test_udev.sh test_fail_nth \
-	test_torture test_module.sh
+	test_torture test_module.sh test_board.sh
 all_tests := $(filter-out $(last_tests),$(patsubst tests/vm/%.c,%,$(sort \
 	$(wildcard tests/vm/test_*.c)))) $(last_tests)
 # A board of arm64 has a handful of them, and the interrupt lines of one; a PC has no
-# such line. What the shell programs run is of this machine.
-tests_arm64 := $(addprefix test_,irq aio aio_cancel nonblock poll remove sigio uring)
-board_tests := test_irq
+# such line. What the other shell programs run is of this machine.
+tests_arm64 := $(addprefix test_,irq aio aio_cancel nonblock poll remove sigio uring board.sh)
+board_tests := test_irq test_board.sh
 # Which kernel a rule is about: its stem, where it does not say otherwise.
 kernel = $*
 built_tests = $(if $(T),$(chosen_tests),$(all_tests))
-chosen_tests = $(filter-out $(if $(tests_$(kernel)),%.sh),$(foreach t,$(T), \
-	$(filter test_$t test_$t.sh,$(all_tests))))
+chosen_tests = $(filter-out $(if $(tests_$(kernel)),$(filter-out $(board_tests), \
+	$(filter %.sh,$(all_tests)))),$(foreach t,$(T),$(filter test_$t test_$t.sh,$(all_tests))))
 vm_tests = $(if $(T),$(chosen_tests),$(or $(tests_$(kernel)),$(filter-out $(board_tests) \
 	$(if $(filter $(checking_kernels),$(kernel)),,test_torture),$(all_tests))))
 # A kernel that checks is slow, and most tests keep one processor busy: two guests
@@ -85,7 +98,7 @@ MAKEFLAGS += --no-print-directory
 .SECONDARY:
 .NOTPARALLEL:
 
-all: modules userspace tests
+all: modules $(if $(cross),library achanctl,userspace tests)
 
 help:
 	@sed -n 's/^#? \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -143,13 +156,22 @@ endef
 
 # Type information takes a program that few have; the module works without.
 modules:
+	$(if $(substitute),$(if $(running_kdir),,@echo "make: the running kernel,\
+		$(shell uname -r), has no headers here (/lib/modules/.../build);"; echo \
+		"make: building for Debian's $(debian_kernel) instead: the module does not load here." \
+		"KDIR= names another kernel."))
 	@echo "  MODULE    $(KDIR)"
-	$(call build_module,$(build)/module,$(KDIR),modules $(if \
-		$(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES=))
+	$(call build_module,$(build)/module,$(KDIR),modules $(module_options))
 	@cp $(build)/module/drivers/achan*/achan*.ko $(build)
 
-modules_install: modules
-	$(MAKE) -C $(KDIR) M=$(build)/module modules_install
+module_options = $(if $(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES=) \
+	$(if $(cross),CROSS_COMPILE=$(cross_prefix))
+
+# achan-edu drives a device that only QEMU has: EDU=1 installs it too.
+modules_install:
+	@$(MAKE) modules ACHAN_EDU=$(if $(EDU),m,n)
+	@scripts/modules-install $(KDIR) $(build)/module "$(INSTALL_MOD_PATH)" $(MAKE) \
+		$(if $(cross),CROSS_COMPILE=$(cross_prefix)) ACHAN_EDU=$(if $(EDU),m,n)
 
 # Type information could only be had from a vmlinux that Debian does not ship.
 $(build)/module-%/drivers/achan/achan.ko: FORCE
@@ -160,14 +182,17 @@ $(build)/module-%/drivers/achan/achan.ko: FORCE
 userspace:
 	@$(MAKE) -s -C userspace O=$(build)/userspace PREFIX=$(PREFIX) $(gcov_userspace) all
 
+# What a board's programs are built of is no other's.
+for_target = O=$(build)$(if $(cross),/cross)/userspace $(if $(cross),CROSS_COMPILE=$(cross_prefix))
+
 install uninstall:
-	$(MAKE) -C userspace O=$(build)/userspace DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) $@
+	@$(MAKE) -s -C userspace $(for_target) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) $@
 
 library:
-	@$(MAKE) -s -C userspace O=$(build)/userspace $(gcov_userspace) lib
+	@$(MAKE) -s -C userspace $(for_target) $(gcov_userspace) lib
 
 achanctl:
-	@$(MAKE) -s -C userspace O=$(build)/userspace $(gcov_userspace) achanctl
+	@$(MAKE) -s -C userspace $(for_target) $(gcov_userspace) achanctl
 
 tests: library $(if $(filter test_achanctl% test_udev%,$(built_tests)),achanctl) \
 		$(if $(filter test_examples,$(built_tests)),userspace)
@@ -182,21 +207,36 @@ unit-tests-%: FORCE
 	@$(MAKE) -s -C tests/unit O=$(build)/tests/unit-$* U=$(build)/userspace-$* \
 		SANITIZE="$(sanitize_$*)" $(unit_tests)
 
-# For a board: linked statically, for its guest has no shared objects.
+# For a board. The tests are linked statically, for what is tried is the kernel; the tool
+# and a program with the shared library are those of "make install".
 arm64_prefix = $(or $(CROSS_COMPILE),$(shell scripts/cross --prefix))
 cross_arm64 = CROSS_COMPILE=$(arm64_prefix)
-cross_flags = CC=$(arm64_prefix)gcc AR=$(arm64_prefix)ar \
-	CFLAGS="-O2 -g $$(scripts/cross --cflags)" LDFLAGS="$$(scripts/cross --ldflags)" \
-	PKG_CONFIG="$$(scripts/cross --pkg-config)"
+own_compiler_flags = $(if $(CROSS_COMPILE),$(shell scripts/cross --flags))
+board_root = $(build)/arm64/root
+board_program = $(build)/arm64/hello
 
 tests-arm64: kernel = arm64
 tests-arm64:
 	@scripts/setup arm64
-	@scripts/cross --libraries >/dev/null
-	@$(MAKE) -s -C userspace O=$(build)/arm64/userspace $(cross_flags) \
-		$(build)/arm64/userspace/libachan.a
+	@rm -rf $(board_root)
+	@$(MAKE) -s -C userspace O=$(build)/arm64/userspace CROSS_COMPILE=$(arm64_prefix) \
+		CFLAGS="-O2 -g $(own_compiler_flags)" DESTDIR=$(board_root) PREFIX=/usr \
+		install >/dev/null
+	@$(arm64_prefix)gcc -O2 -Wall -Wextra -Werror -o $(board_program) \
+		userspace/examples/blocking.c -I$(board_root)/usr/include \
+		-L$(board_root)/usr/lib -lachan $(own_compiler_flags)
 	@$(MAKE) -s -C tests/vm O=$(build)/arm64/tests/vm U=$(build)/arm64/userspace \
-		$(cross_flags) $(vm_tests)
+		CC=$(arm64_prefix)gcc AR=$(arm64_prefix)ar LDFLAGS=-static \
+		CFLAGS="-O2 -g $(own_compiler_flags)" PKG_CONFIG="$$(scripts/cross \
+		--prefix)pkg-config --static" $(filter-out %.sh,$(vm_tests))
+
+# The loader and the libraries of Debian's arm64, as a board has them.
+board_objects = $(foreach o,lib/aarch64-linux-gnu/libc.so.6 usr/lib/aarch64-linux-gnu/libaio.so.1 \
+	usr/lib/aarch64-linux-gnu/liburing.so.2,$$(scripts/cross --root)/$o=/$o) \
+	$$(scripts/cross --root)/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1=/lib/ld-linux-aarch64.so.1
+board_in_guest = $(board_root)/usr/sbin/achanctl=/usr/bin/ $(board_objects) \
+	$(board_program)=/usr/bin/achan-example-blocking \
+	$(board_root)/usr/lib/libachan.so.0=/usr/lib/
 
 # What goes into a guest: "file=path in the guest". The shell programs are about
 # the real tools; what they do not name here is busybox.
@@ -218,7 +258,8 @@ achan_in_guest	= $(build)/userspace/demo/achan-demo=/usr/bin/ $(examples_in_gues
 	$(achanctl_in_guest)
 achanctl_in_guest = $(build)/userspace/achanctl/achanctl=/usr/bin/ \
 	packaging/bash-completion/achanctl=/usr/share/bash-completion/completions/achanctl
-udev_in_guest	= /bin/udevadm=/usr/bin/udevadm /bin/udevadm=/lib/systemd/systemd-udevd \
+udev_in_guest	= $$(scripts/unpacked udev bin/udevadm)=/usr/bin/udevadm \
+	$$(scripts/unpacked udev bin/udevadm)=/lib/systemd/systemd-udevd \
 	packaging/udev/60-achan.rules=/etc/udev/rules.d/60-achan.rules
 examples_in_guest = $(foreach e,$(basename $(notdir $(wildcard userspace/examples/*.c))), \
 	$(build)/userspace/examples/$e=/usr/bin/achan-example-$e)
@@ -239,8 +280,9 @@ $(build)/tests-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests
 
 $(build)/tests-arm64.cpio: kernel = arm64
 $(build)/tests-arm64.cpio: $(build)/module-arm64/drivers/achan/achan.ko tests-arm64
-	@scripts/initramfs $@ tests/vm/init --busybox=$$(scripts/cross --libraries)/bin/busybox \
-		$(module_in_guest) $(tests_in_guest)
+	@scripts/initramfs $@ tests/vm/init --busybox=$$(scripts/cross --root)/bin/busybox \
+		$(module_in_guest) $(tests_in_guest) \
+		$(if $(filter test_board.sh,$(vm_tests)),$(board_in_guest))
 
 $(build)/shell-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests userspace
 	@scripts/initramfs $@ tests/vm/init $(module_in_guest) $(tests_in_guest) \
@@ -252,7 +294,10 @@ $(build)/demo-%.cpio: $(build)/module-%/drivers/achan/achan.ko userspace
 		$(achan_in_guest) $$(scripts/kernel --image $*)=/boot/vmlinuz
 
 setup:
-	@scripts/setup
+	@scripts/setup test
+
+setup-%: FORCE
+	@scripts/setup $*
 
 check: setup
 	@rm -rf $(results)
@@ -326,15 +371,14 @@ $(build)/fuzz/module/drivers/achan/achan.ko: FORCE
 		KCFLAGS="-include $(CURDIR)/tests/fuzz/kcov_work.h")
 
 fuzz: TIME = 600
-fuzz: setup $(build)/fuzz/module/drivers/achan/achan.ko
-	@scripts/setup lint
+fuzz: setup-lint $(build)/fuzz/module/drivers/achan/achan.ko
 	@$(MAKE) -s -C tests/fuzz O=$(build)/fuzz guest library
 	@tests/fuzz/run $$(scripts/kernel --image debug) $(lastword $^) \
 		$(build)/fuzz/achan-fuzz $(build)/fuzz/out $(TIME) $(SEED)
 	@$(MAKE) -s -C tests/fuzz O=$(build)/fuzz \
 		TIME=$$((($(TIME) + 9) / 10)) run-library
 
-demo: setup $(build)/demo-$(K).cpio
+demo: setup-build $(build)/demo-$(K).cpio
 	@scripts/guest --name=demo --results=$(results) --device=edu \
 		$$(scripts/kernel --image $(K)) $(build)/demo-$(K).cpio command \
 		'insmod /lib/achan-edu.ko; achan-demo /boot/vmlinuz; status=$$?; \
@@ -357,7 +401,7 @@ $(build)/models.cpio: $(build)/module-6.12-plain/drivers/achan/achan.ko userspac
 		$(build)/module-6.12-plain/drivers/achan/achan.ko=/lib/achan.ko \
 		$(build)/userspace/demo/achan-models=/usr/bin/ $(uio_in_guest)
 
-models: setup $(build)/models.cpio
+models: setup-build $(build)/models.cpio
 	@scripts/guest --name=models --results=$(results) --device=edu \
 		$$(scripts/kernel --image 6.12-plain) $(build)/models.cpio command \
 		'insmod /lib/uio.ko; insmod /lib/uio_pci_generic.ko; \
@@ -374,7 +418,7 @@ count_interrupts := 'insmod /lib/uio.ko; insmod /lib/uio_pci_generic.ko; \
 	insmod /lib/achan-edu.ko; achan-interrupts; status=$$?; rmmod achan-edu; exit $$status'
 
 # Without nokaslr the figures depend on where the kernel happens to be.
-interrupts: setup $(build)/interrupts-$(plain).cpio
+interrupts: setup-build $(build)/interrupts-$(plain).cpio
 	@scripts/guest --name=interrupts --results=$(results) --device=edu --count \
 		--append="nokaslr iomem=relaxed" $$(scripts/kernel --image $(plain)) \
 		$(build)/interrupts-$(plain).cpio command $(count_interrupts)
@@ -402,8 +446,7 @@ $(build)/bench-%.cpio: $(build)/module-%/drivers/achan/achan.ko \
 # nanoseconds what two processes do on two. The tests of the kernel's own ciphers would
 # run beside the first figures.
 bench: K = 6.1
-bench: setup
-	@scripts/setup bench
+bench: setup-bench
 	@$(MAKE) $(build)/bench-$(plain).cpio
 	@mkdir -p $(build)/bench
 	@echo "  BENCH     $(plain), counted"
@@ -424,8 +467,7 @@ profile: K = 6.1
 profile: FIGURE = record
 profile: PEER = achan, stream
 profile: X = 64
-profile: setup
-	@scripts/setup bench
+profile: setup-bench
 	@$(MAKE) $(build)/bench-$(plain).cpio
 	@mkdir -p $(build)/bench
 	@$(call bench_guest,profile,--count --trace=$(build)/bench/trace) 'achan-bench --trace \
@@ -440,14 +482,13 @@ bench_guest = scripts/guest --name=bench-$(1) --results=$(results) --memory=1024
 	$$(scripts/kernel --image $(plain)) $(build)/bench-$(plain).cpio command
 
 # On this machine, with whatever else runs on it, in nanoseconds; achan is loaded.
-bench-real: setup
-	@scripts/setup bench
+bench-real: setup-bench
 	@$(MAKE) bench-programs
 	@mkdir -p $(build)/bench-real
 	$(build)/userspace/bench/achan-bench >$(build)/bench-real/real.tsv
 	@scripts/bench $(build)/bench-real $(build)/bench-real/real.tsv
 
-shell: setup $(build)/shell-$(K).cpio
+shell: setup-shell $(build)/shell-$(K).cpio
 	@scripts/guest --name=shell --results=$(results) $$(scripts/kernel --image $(K)) \
 		$(build)/shell-$(K).cpio shell
 
