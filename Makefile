@@ -46,7 +46,7 @@ edu_guest	:= --device=edu,id=edu0,addr=0x0a --device=edu,id=edu1,addr=0x0e --app
 # The guest's programs, in the order in which they run. The last ones take long, or
 # unload the module of the others. Random operations say most on a kernel that
 # checks: the others run them when they are asked for, by T=torture.
-last_tests := test_tools.sh test_achanctl.sh test_achanctl_io.sh test_udev.sh test_fail_nth \
+last_tests := test_tools.sh test_readme.sh test_achanctl.sh test_achanctl_io.sh test_udev.sh test_fail_nth \
 	test_torture test_module.sh test_board.sh
 all_tests := $(filter-out $(last_tests),$(patsubst tests/vm/%.c,%,$(sort \
 	$(wildcard tests/vm/test_*.c)))) $(last_tests)
@@ -64,6 +64,7 @@ vm_tests = $(if $(T),$(chosen_tests),$(or $(tests_$(kernel)),$(filter-out $(boar
 # A kernel that checks is slow, and most tests keep one processor busy: two guests
 # share them. The first one has about half of the work.
 first_share := test_aio test_aio_cancel test_control test_edu test_events test_storm test_fail_nth test_tools.sh \
+	test_readme.sh \
 	test_achanctl.sh test_udev.sh test_threads test_module.sh
 share_1 = $(filter $(first_share),$(vm_tests))
 share_2 = $(filter-out $(first_share),$(vm_tests))
@@ -91,9 +92,9 @@ endif
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all modules userspace library achanctl tests tests-arm64 unit-tests install uninstall modules_install \
-	clean distclean help setup check ci coverage torture fuzz \
-	demo models interrupts bench bench-real bench-programs profile shell lint FORCE
+.PHONY: all modules userspace library achanctl readme-programs tests tests-arm64 unit-tests install uninstall modules_install \
+	clean distclean help setup check check-tree run-tree run-commands ci coverage torture fuzz \
+	demo models interrupts bench bench-real bench-programs profile shell lint lint-fast ci-short FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 .NOTPARALLEL:
@@ -103,16 +104,20 @@ all: modules $(if $(cross),library achanctl,userspace tests)
 help:
 	@sed -n 's/^#? \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 
-#? make                 the module, the library, the tools and the tests
+#? make                 the module, the library, the tools and the tests; with ARCH=arm64
+#?                      or CROSS_COMPILE= for a board, without the tests
 #? make modules         achan.ko, achan-edu.ko, achan-irq.ko; KDIR= the kernel's build
 #?                      directory, ARCH=, CROSS_COMPILE=
-#? make install         library, headers, achanctl, pages, udev rule; DESTDIR=, PREFIX=
-#? make modules_install achan.ko for the kernel in KDIR
-#? make uninstall       takes back what install put there
+#? make install         library, headers, achanctl, pages, udev rule, group; DESTDIR=,
+#?                      PREFIX=, ARCH=arm64, CROSS_COMPILE=
+#? make modules_install achan.ko and achan-irq.ko for the kernel in KDIR;
+#?                      INSTALL_MOD_PATH=, EDU=1 for achan-edu.ko too
+#? make uninstall       removes what "make install" installed
 #? make clean           removes build/ but for the kernels; distclean: those too
 #?
-#? make demo            installs what is missing, boots a guest, shows what achan does
-#? make check           installs what is missing, runs every test
+#? make demo            installs missing Debian packages (apt, with sudo; asks first on a
+#?                      terminal, YES=1 does not), boots a guest, shows what achan does
+#? make check           installs missing Debian packages, runs every test
 #? make check-unit      the tests on this machine; with both sanitizers too
 #? make check-6.12      the tests in a guest; also check-6.1, and, fetched when
 #?                      asked for, -6.1-plain, -6.1-rt, -6.12-plain, -6.12-rt
@@ -122,7 +127,11 @@ help:
 #?                      or more.
 #? make check-arm64     in an emulated board, cross-built, with interrupts from outside;
 #?                      CROSS_COMPILE= another compiler than the one that is fetched
-#? make ci              check, and check-debug once
+#? make ci              check, check-debug once, the quick tests of check-arm64, and
+#?                      ci-short; says how long each part took
+#? make ci-short        the tests of install, setup and README's programs, and the
+#?                      commands below in a short form (not bench, profile, fuzz and
+#?                      coverage, nor what builds kernels)
 #?     T="aio poll"     only these subjects
 #?     RUN=name         in build/run-name, beside another run
 #? make coverage        what of module and library the tests execute, by gcov on the
@@ -138,9 +147,11 @@ help:
 #? make profile         FIGURE=record PEER="achan, stream" X=64: where one of these spends
 #?                      its instructions, function by function
 #? make interrupts      counts instructions from an interrupt to the program that has
-#?                      its datum: UIO and achan on the same device; K=6.1
-#? make shell           a shell in a guest with module and tools; K=6.1
-#? make lint            every static check of the sources: silent when good
+#?                      the data: UIO and achan on the same device; K=6.1
+#? make shell           a shell in a guest with module and tools; K=6.1. Commands from
+#?                      standard input are run when that is no terminal
+#? make lint            every static check of the sources: silent when good; lint-fast
+#?                      only shellcheck, checkpatch and SPDX lines
 
 # Links to the sources, so that each kernel has objects of its own. A link whose
 # source is gone goes too.
@@ -194,10 +205,21 @@ library:
 achanctl:
 	@$(MAKE) -s -C userspace $(for_target) $(gcov_userspace) achanctl
 
-tests: library $(if $(filter test_achanctl% test_udev%,$(built_tests)),achanctl) \
+tests: library $(if $(filter test_achanctl% test_udev% test_readme%,$(built_tests)),achanctl) \
+		$(if $(filter test_readme%,$(built_tests)),readme-programs) \
 		$(if $(filter test_examples,$(built_tests)),userspace)
 	@$(MAKE) -s -C tests/vm O=$(build)/tests/vm U=$(build)/userspace $(gcov_tests) \
 		$(filter-out %.sh,$(built_tests))
+
+# As a user's compiler takes them: what is linked is the library, with all that it needs.
+readme	:= signal read loop
+readme-programs: library
+	@scripts/examples README.md $(build)/readme
+	@for program in $(readme); do \
+		$(CC) -O2 -Wall -Wextra -Werror -Iuserspace/lib -Iinclude/uapi $(gcov_tests) \
+			-o $(build)/readme/$$program $(build)/readme/$$program.c \
+			$(build)/userspace/libachan.a -laio -pthread || exit; \
+	done
 
 unit-tests: $(variants:%=unit-tests-%)
 
@@ -261,6 +283,8 @@ achanctl_in_guest = $(build)/userspace/achanctl/achanctl=/usr/bin/ \
 udev_in_guest	= $$(scripts/unpacked udev bin/udevadm)=/usr/bin/udevadm \
 	$$(scripts/unpacked udev bin/udevadm)=/lib/systemd/systemd-udevd \
 	packaging/udev/60-achan.rules=/etc/udev/rules.d/60-achan.rules
+readme_in_guest	= $(foreach p,$(readme),$(build)/readme/$p=/usr/bin/readme-$p) \
+	$(build)/userspace/achanctl/achanctl=/usr/bin/
 examples_in_guest = $(foreach e,$(basename $(notdir $(wildcard userspace/examples/*.c))), \
 	$(build)/userspace/examples/$e=/usr/bin/achan-example-$e)
 shell_in_guest	= $(foreach t,dash cat dd head timeout,/bin/$t=/usr/bin/$t)
@@ -272,6 +296,7 @@ $(build)/tests-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests
 		$(if $(filter test_examples,$(vm_tests)),$(examples_in_guest)) \
 		$(if $(filter %.sh,$(vm_tests)),$(shell_in_guest)) \
 		$(if $(filter test_tools.sh,$(vm_tests)),$(tools_in_guest)) \
+		$(if $(filter test_readme.sh,$(vm_tests)),$(readme_in_guest)) \
 		$(if $(filter test_achanctl% test_udev%,$(vm_tests)),$(achanctl_in_guest) \
 			tests/vm/achanctl.sh=/tests/vm/achanctl.sh \
 			/bin/bash=/bin/bash /usr/bin/setpriv=/usr/bin/ \
@@ -307,15 +332,46 @@ check: setup
 # Once, and what is repeated for chance's sake a sixteenth as often: it has an hour.
 once := --rounds=1 --append=ACHAN_SLOW=16
 
+# What a user does without a guest, or with one and no tests: the tree's own scripts, and
+# the commands of "make help" in a short form. Its programs are shell programs of tests/tree.
+run-tree: T =
+run-tree:
+	@$(call run_programs,tree,600,$(sort $(wildcard tests/tree/test_*.sh)))
+
+run-commands:
+	@$(call run_programs,commands,1800,tests/tree/commands.sh)
+
+# run_programs RUN,SECONDS,PROGRAMS: as a failed test does, it leaves it to the summary
+run_programs = mkdir -p $(results) && scripts/run-tests $(2) $(3) | \
+	scripts/report $(1) $(results)/$(1).tap $(notdir $(3)) || true
+
+check-tree: setup run-tree
+	@scripts/summary $(results) tree
+
+ci-short: setup setup-arm64 setup-lint-fast run-tree run-commands
+	@scripts/summary $(results) tree commands
+
+# How long each part took, for the summary's reader: they have an hour together.
+timed = since=$$(date +%s); $(2); \
+	echo "$(1) $$(($$(date +%s) - since))" >>$(results)/seconds
+
 # The kernel comes first: beside its build, tests would have a fraction of the machine.
 # What goes wrong with it, run-debug says again.
 ci: kernel = debug
-ci: setup
+ci: setup setup-arm64 setup-lint-fast
 	@rm -rf $(results)
-	@scripts/kernel debug >/dev/null || true
-	@for part in unit $(kernels); do $(MAKE) run-$$part; done; \
-	$(MAKE) run-debug GUEST="$(once)"; \
-	scripts/summary $(results) $(variants:%=unit-%) $(kernels) $(guests)
+	@mkdir -p $(results)
+	@$(call timed,kernel,scripts/kernel debug >/dev/null || true); \
+	for part in unit $(kernels); do $(call timed,$$part,$(MAKE) run-$$part); done; \
+	$(call timed,arm64,$(MAKE) run-arm64 T="$(quick_arm64)"); \
+	$(call timed,tree,$(MAKE) run-tree); \
+	$(call timed,commands,$(MAKE) run-commands); \
+	$(call timed,debug,$(MAKE) run-debug GUEST="$(once)"); \
+	awk '{ print "ci: " $$2 " s  " $$1 }' $(results)/seconds; \
+	scripts/summary $(results) $(variants:%=unit-%) $(kernels) arm64 tree commands $(guests)
+
+# Those of the board that take seconds.
+quick_arm64 := nonblock board
 
 check-unit: run-unit
 	@scripts/summary $(results) $(variants:%=unit-%)
@@ -495,6 +551,9 @@ shell: setup-shell $(build)/shell-$(K).cpio
 lint:
 	@scripts/setup lint
 	@scripts/lint $(build)/lint
+
+lint-fast: setup-lint-fast
+	@scripts/lint $(build)/lint fast
 
 # Everything is compiled again, for what is not has nothing to say.
 lint-module-%: FORCE

@@ -4,7 +4,6 @@
 # What "make install" of a cross build puts on a board: achanctl, and a program that is
 # linked with the shared library there.
 
-# shellcheck source=tests/vm/tap.sh
 . /tests/vm/tap.sh
 
 installed_achanctl_runs() {
