@@ -28,7 +28,14 @@ start() {
 
 asleep() {
 	[ "$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$program/status")" = S ] &&
-		[ -n "$(find "/proc/$program/fd" -lname /dev/achan0)" ]
+		has_the_channel
+}
+
+has_the_channel() {
+	for file in "/proc/$program/fd"/*; do
+		[ "$(readlink "$file")" != /dev/achan0 ] || return 0
+	done
+	return 1
 }
 
 stop() {
