@@ -321,7 +321,10 @@ $(build)/demo-%.cpio: $(build)/module-%/drivers/achan/achan.ko userspace
 setup:
 	@scripts/setup test
 
-setup-%: FORCE
+# By name: what comes of a pattern, make would put behind the other prerequisites.
+setups	:= $(addprefix setup-,build shell lint lint-fast bench coverage arm64)
+.PHONY: $(setups)
+$(setups): setup-%:
 	@scripts/setup $*
 
 check: setup
