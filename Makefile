@@ -7,8 +7,21 @@
 build	:= $(CURDIR)/build$(if $(RUN),/run-$(RUN))$(if $(COVERAGE),/coverage)
 results	:= $(build)/results
 
+# What a board is built for: ARCH= is the kernel's word for it. Another one than this
+# machine's takes a cross compiler; arm64's is fetched where CROSS_COMPILE= names none.
+native	:= $(if $(filter x86_64,$(shell uname -m)),x86 x86_64 i386,arm64)
+foreign	:= $(filter-out $(native),$(ARCH))
+cross_prefix = $(or $(CROSS_COMPILE),$(if $(filter arm64,$(foreign)),$(shell \
+	scripts/cross --prefix),$(if $(foreign),$(error ARCH=$(foreign) takes CROSS_COMPILE=))))
+cross	:= $(if $(CROSS_COMPILE)$(foreign),yes)
+
 # The kernel to build for: the running one, or else Debian's in the guest.
-KDIR	?= $(or $(wildcard /lib/modules/$(shell uname -r)/build),$(shell scripts/kernel --kdir 6.12))
+running_kdir := $(if $(foreign),,$(wildcard /lib/modules/$(shell uname -r)/build))
+debian_kernel := $(if $(filter arm64,$(foreign)),arm64,6.12)
+ifeq ($(KDIR),)
+substitute := yes
+KDIR	= $(or $(running_kdir),$(shell scripts/kernel --kdir $(debian_kernel)))
+endif
 PREFIX	?= /usr/local
 
 # The kernels that every change has to pass on, those built to find bugs, and the
@@ -33,25 +46,26 @@ edu_guest	:= --device=edu,id=edu0,addr=0x0a --device=edu,id=edu1,addr=0x0e --app
 # The guest's programs, in the order in which they run. The last ones take long, or
 # unload the module of the others. Random operations say most on a kernel that
 # checks: the others run them when they are asked for, by T=torture.
-last_tests := test_tools.sh test_achanctl.sh test_achanctl_io.sh test_achanctl_where.sh \
-	test_udev.sh test_fail_nth \
-	test_torture test_module.sh
+last_tests := test_tools.sh test_readme.sh test_achanctl.sh test_achanctl_io.sh \
+	test_achanctl_where.sh test_udev.sh test_fail_nth test_torture test_module.sh \
+	test_board.sh
 all_tests := $(filter-out $(last_tests),$(patsubst tests/vm/%.c,%,$(sort \
 	$(wildcard tests/vm/test_*.c)))) $(last_tests)
 # A board of arm64 has a handful of them, and the interrupt lines of one; a PC has no
-# such line. What the shell programs run is of this machine.
-tests_arm64 := $(addprefix test_,irq aio aio_cancel nonblock poll remove sigio uring)
-board_tests := test_irq
+# such line. What the other shell programs run is of this machine.
+tests_arm64 := $(addprefix test_,irq aio aio_cancel nonblock poll remove sigio uring board.sh)
+board_tests := test_irq test_board.sh
 # Which kernel a rule is about: its stem, where it does not say otherwise.
 kernel = $*
 built_tests = $(if $(T),$(chosen_tests),$(all_tests))
-chosen_tests = $(filter-out $(if $(tests_$(kernel)),%.sh),$(foreach t,$(T), \
-	$(filter test_$t test_$t.sh,$(all_tests))))
+chosen_tests = $(filter-out $(if $(tests_$(kernel)),$(filter-out $(board_tests), \
+	$(filter %.sh,$(all_tests)))),$(foreach t,$(T),$(filter test_$t test_$t.sh,$(all_tests))))
 vm_tests = $(if $(T),$(chosen_tests),$(or $(tests_$(kernel)),$(filter-out $(board_tests) \
 	$(if $(filter $(checking_kernels),$(kernel)),,test_torture),$(all_tests))))
 # A kernel that checks is slow, and most tests keep one processor busy: two guests
 # share them. The first one has about half of the work.
 first_share := test_aio test_aio_cancel test_control test_edu test_events test_storm test_fail_nth test_tools.sh \
+	test_readme.sh \
 	test_achanctl.sh test_udev.sh test_threads test_module.sh
 share_1 = $(filter $(first_share),$(vm_tests))
 share_2 = $(filter-out $(first_share),$(vm_tests))
@@ -79,28 +93,32 @@ endif
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all modules userspace library achanctl tests tests-arm64 unit-tests install uninstall modules_install \
-	clean distclean help setup check ci coverage torture fuzz \
-	demo models interrupts bench bench-real bench-programs profile shell lint FORCE
+.PHONY: all modules userspace library achanctl readme-programs tests tests-arm64 unit-tests install uninstall modules_install \
+	clean distclean help setup check check-tree run-tree run-commands ci coverage torture fuzz \
+	demo models interrupts bench bench-real bench-programs profile shell lint lint-fast ci-short FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 .NOTPARALLEL:
 
-all: modules userspace tests
+all: modules $(if $(cross),library achanctl,userspace tests)
 
 help:
 	@sed -n 's/^#? \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 
-#? make                 the module, the library, the tools and the tests
+#? make                 the module, the library, the tools and the tests; with ARCH=arm64
+#?                      or CROSS_COMPILE= for a board, without the tests
 #? make modules         achan.ko, achan-edu.ko, achan-irq.ko; KDIR= the kernel's build
 #?                      directory, ARCH=, CROSS_COMPILE=
-#? make install         library, headers, achanctl, pages, udev rule; DESTDIR=, PREFIX=
-#? make modules_install achan.ko for the kernel in KDIR
-#? make uninstall       takes back what install put there
+#? make install         library, headers, achanctl, pages, udev rule, group; DESTDIR=,
+#?                      PREFIX=, ARCH=arm64, CROSS_COMPILE=
+#? make modules_install achan.ko and achan-irq.ko for the kernel in KDIR;
+#?                      INSTALL_MOD_PATH=, EDU=1 for achan-edu.ko too
+#? make uninstall       removes what "make install" installed
 #? make clean           removes build/ but for the kernels; distclean: those too
 #?
-#? make demo            installs what is missing, boots a guest, shows what achan does
-#? make check           installs what is missing, runs every test
+#? make demo            installs missing Debian packages (apt, with sudo; asks first on a
+#?                      terminal, YES=1 does not), boots a guest, shows what achan does
+#? make check           installs missing Debian packages, runs every test
 #? make check-unit      the tests on this machine; with both sanitizers too
 #? make check-6.12      the tests in a guest; also check-6.1, and, fetched when
 #?                      asked for, -6.1-plain, -6.1-rt, -6.12-plain, -6.12-rt
@@ -110,7 +128,11 @@ help:
 #?                      or more.
 #? make check-arm64     in an emulated board, cross-built, with interrupts from outside;
 #?                      CROSS_COMPILE= another compiler than the one that is fetched
-#? make ci              check, and check-debug once
+#? make ci              check, check-debug once, the quick tests of check-arm64, and
+#?                      ci-short; says how long each part took
+#? make ci-short        the tests of install, setup and README's programs, and the
+#?                      commands below in a short form (not bench, profile, fuzz and
+#?                      coverage, nor what builds kernels)
 #?     T="aio poll"     only these subjects
 #?     RUN=name         in build/run-name, beside another run
 #? make coverage        what of module and library the tests execute, by gcov on the
@@ -126,9 +148,11 @@ help:
 #? make profile         FIGURE=record PEER="achan, stream" X=64: where one of these spends
 #?                      its instructions, function by function
 #? make interrupts      counts instructions from an interrupt to the program that has
-#?                      its datum: UIO and achan on the same device; K=6.1
-#? make shell           a shell in a guest with module and tools; K=6.1
-#? make lint            every static check of the sources: silent when good
+#?                      the data: UIO and achan on the same device; K=6.1
+#? make shell           a shell in a guest with module and tools; K=6.1. Commands from
+#?                      standard input are run when that is no terminal
+#? make lint            every static check of the sources: silent when good; lint-fast
+#?                      only shellcheck, checkpatch and SPDX lines
 
 # Links to the sources, so that each kernel has objects of its own. A link whose
 # source is gone goes too.
@@ -144,13 +168,22 @@ endef
 
 # Type information takes a program that few have; the module works without.
 modules:
+	$(if $(substitute),$(if $(running_kdir),,@echo "make: the running kernel,\
+		$(shell uname -r), has no headers here (/lib/modules/.../build);"; echo \
+		"make: building for Debian's $(debian_kernel) instead: the module does not load here." \
+		"KDIR= names another kernel."))
 	@echo "  MODULE    $(KDIR)"
-	$(call build_module,$(build)/module,$(KDIR),modules $(if \
-		$(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES=))
+	$(call build_module,$(build)/module,$(KDIR),modules $(module_options))
 	@cp $(build)/module/drivers/achan*/achan*.ko $(build)
 
-modules_install: modules
-	$(MAKE) -C $(KDIR) M=$(build)/module modules_install
+module_options = $(if $(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES=) \
+	$(if $(cross),CROSS_COMPILE=$(cross_prefix))
+
+# achan-edu drives a device that only QEMU has: EDU=1 installs it too.
+modules_install:
+	@$(MAKE) modules ACHAN_EDU=$(if $(EDU),m,n)
+	@scripts/modules-install $(KDIR) $(build)/module "$(INSTALL_MOD_PATH)" $(MAKE) \
+		$(if $(cross),CROSS_COMPILE=$(cross_prefix)) ACHAN_EDU=$(if $(EDU),m,n)
 
 # Type information could only be had from a vmlinux that Debian does not ship.
 $(build)/module-%/drivers/achan/achan.ko: FORCE
@@ -161,19 +194,33 @@ $(build)/module-%/drivers/achan/achan.ko: FORCE
 userspace:
 	@$(MAKE) -s -C userspace O=$(build)/userspace PREFIX=$(PREFIX) $(gcov_userspace) all
 
+# What a board's programs are built of is no other's.
+for_target = O=$(build)$(if $(cross),/cross)/userspace $(if $(cross),CROSS_COMPILE=$(cross_prefix))
+
 install uninstall:
-	$(MAKE) -C userspace O=$(build)/userspace DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) $@
+	@$(MAKE) -s -C userspace $(for_target) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) $@
 
 library:
-	@$(MAKE) -s -C userspace O=$(build)/userspace $(gcov_userspace) lib
+	@$(MAKE) -s -C userspace $(for_target) $(gcov_userspace) lib
 
 achanctl:
-	@$(MAKE) -s -C userspace O=$(build)/userspace $(gcov_userspace) achanctl
+	@$(MAKE) -s -C userspace $(for_target) $(gcov_userspace) achanctl
 
-tests: library $(if $(filter test_achanctl% test_udev%,$(built_tests)),achanctl) \
+tests: library $(if $(filter test_achanctl% test_udev% test_readme%,$(built_tests)),achanctl) \
+		$(if $(filter test_readme%,$(built_tests)),readme-programs) \
 		$(if $(filter test_examples,$(built_tests)),userspace)
 	@$(MAKE) -s -C tests/vm O=$(build)/tests/vm U=$(build)/userspace $(gcov_tests) \
 		$(filter-out %.sh,$(built_tests))
+
+# As a user's compiler takes them: what is linked is the library, with all that it needs.
+readme	:= signal read loop
+readme-programs: library
+	@scripts/examples README.md $(build)/readme
+	@for program in $(readme); do \
+		$(CC) -O2 -Wall -Wextra -Werror -Iuserspace/lib -Iinclude/uapi $(gcov_tests) \
+			-o $(build)/readme/$$program $(build)/readme/$$program.c \
+			$(build)/userspace/libachan.a -laio -pthread || exit; \
+	done
 
 unit-tests: $(variants:%=unit-tests-%)
 
@@ -183,21 +230,36 @@ unit-tests-%: FORCE
 	@$(MAKE) -s -C tests/unit O=$(build)/tests/unit-$* U=$(build)/userspace-$* \
 		SANITIZE="$(sanitize_$*)" $(unit_tests)
 
-# For a board: linked statically, for its guest has no shared objects.
+# For a board. The tests are linked statically, for what is tried is the kernel; the tool
+# and a program with the shared library are those of "make install".
 arm64_prefix = $(or $(CROSS_COMPILE),$(shell scripts/cross --prefix))
 cross_arm64 = CROSS_COMPILE=$(arm64_prefix)
-cross_flags = CC=$(arm64_prefix)gcc AR=$(arm64_prefix)ar \
-	CFLAGS="-O2 -g $$(scripts/cross --cflags)" LDFLAGS="$$(scripts/cross --ldflags)" \
-	PKG_CONFIG="$$(scripts/cross --pkg-config)"
+own_compiler_flags = $(if $(CROSS_COMPILE),$(shell scripts/cross --flags))
+board_root = $(build)/arm64/root
+board_program = $(build)/arm64/hello
 
 tests-arm64: kernel = arm64
 tests-arm64:
 	@scripts/setup arm64
-	@scripts/cross --libraries >/dev/null
-	@$(MAKE) -s -C userspace O=$(build)/arm64/userspace $(cross_flags) \
-		$(build)/arm64/userspace/libachan.a
+	@rm -rf $(board_root)
+	@$(MAKE) -s -C userspace O=$(build)/arm64/userspace CROSS_COMPILE=$(arm64_prefix) \
+		CFLAGS="-O2 -g $(own_compiler_flags)" DESTDIR=$(board_root) PREFIX=/usr \
+		install >/dev/null
+	@$(arm64_prefix)gcc -O2 -Wall -Wextra -Werror -o $(board_program) \
+		userspace/examples/blocking.c -I$(board_root)/usr/include \
+		-L$(board_root)/usr/lib -lachan $(own_compiler_flags)
 	@$(MAKE) -s -C tests/vm O=$(build)/arm64/tests/vm U=$(build)/arm64/userspace \
-		$(cross_flags) $(vm_tests)
+		CC=$(arm64_prefix)gcc AR=$(arm64_prefix)ar LDFLAGS=-static \
+		CFLAGS="-O2 -g $(own_compiler_flags)" PKG_CONFIG="$$(scripts/cross \
+		--prefix)pkg-config --static" $(filter-out %.sh,$(vm_tests))
+
+# The loader and the libraries of Debian's arm64, as a board has them.
+board_objects = $(foreach o,lib/aarch64-linux-gnu/libc.so.6 usr/lib/aarch64-linux-gnu/libaio.so.1 \
+	usr/lib/aarch64-linux-gnu/liburing.so.2,$$(scripts/cross --root)/$o=/$o) \
+	$$(scripts/cross --root)/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1=/lib/ld-linux-aarch64.so.1
+board_in_guest = $(board_root)/usr/sbin/achanctl=/usr/bin/ $(board_objects) \
+	$(board_program)=/usr/bin/achan-example-blocking \
+	$(board_root)/usr/lib/libachan.so.0=/usr/lib/
 
 # What goes into a guest: "file=path in the guest". The shell programs are about
 # the real tools; what they do not name here is busybox.
@@ -221,8 +283,11 @@ achan_in_guest	= $(build)/userspace/demo/achan-demo=/usr/bin/ $(examples_in_gues
 	$(achanctl_in_guest)
 achanctl_in_guest = $(build)/userspace/achanctl/achanctl=/usr/bin/ \
 	packaging/bash-completion/achanctl=/usr/share/bash-completion/completions/achanctl
-udev_in_guest	= /bin/udevadm=/usr/bin/udevadm /bin/udevadm=/lib/systemd/systemd-udevd \
+udev_in_guest	= $$(scripts/unpacked udev bin/udevadm)=/usr/bin/udevadm \
+	$$(scripts/unpacked udev bin/udevadm)=/lib/systemd/systemd-udevd \
 	packaging/udev/60-achan.rules=/etc/udev/rules.d/60-achan.rules
+readme_in_guest	= $(foreach p,$(readme),$(build)/readme/$p=/usr/bin/readme-$p) \
+	$(build)/userspace/achanctl/achanctl=/usr/bin/
 examples_in_guest = $(foreach e,$(basename $(notdir $(wildcard userspace/examples/*.c))), \
 	$(build)/userspace/examples/$e=/usr/bin/achan-example-$e)
 shell_in_guest	= $(foreach t,dash cat dd head timeout,/bin/$t=/usr/bin/$t)
@@ -234,6 +299,7 @@ $(build)/tests-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests
 		$(if $(filter test_examples,$(vm_tests)),$(examples_in_guest)) \
 		$(if $(filter %.sh,$(vm_tests)),$(shell_in_guest)) \
 		$(if $(filter test_tools.sh,$(vm_tests)),$(tools_in_guest)) \
+		$(if $(filter test_readme.sh,$(vm_tests)),$(readme_in_guest)) \
 		$(if $(filter test_achanctl% test_udev%,$(vm_tests)),$(achanctl_in_guest) \
 			tests/vm/achanctl.sh=/tests/vm/achanctl.sh \
 			/bin/bash=/bin/bash /usr/bin/setpriv=/usr/bin/ \
@@ -242,8 +308,9 @@ $(build)/tests-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests
 
 $(build)/tests-arm64.cpio: kernel = arm64
 $(build)/tests-arm64.cpio: $(build)/module-arm64/drivers/achan/achan.ko tests-arm64
-	@scripts/initramfs $@ tests/vm/init --busybox=$$(scripts/cross --libraries)/bin/busybox \
-		$(module_in_guest) $(tests_in_guest)
+	@scripts/initramfs $@ tests/vm/init --busybox=$$(scripts/cross --root)/bin/busybox \
+		$(module_in_guest) $(tests_in_guest) \
+		$(if $(filter test_board.sh,$(vm_tests)),$(board_in_guest))
 
 $(build)/shell-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests userspace
 	@scripts/initramfs $@ tests/vm/init $(module_in_guest) $(tests_in_guest) \
@@ -255,7 +322,13 @@ $(build)/demo-%.cpio: $(build)/module-%/drivers/achan/achan.ko userspace
 		$(achan_in_guest) $$(scripts/kernel --image $*)=/boot/vmlinuz
 
 setup:
-	@scripts/setup
+	@scripts/setup test
+
+# By name: what comes of a pattern, make would put behind the other prerequisites.
+setups	:= $(addprefix setup-,build shell lint lint-fast bench coverage arm64)
+.PHONY: $(setups)
+$(setups): setup-%:
+	@scripts/setup $*
 
 check: setup
 	@rm -rf $(results)
@@ -265,15 +338,46 @@ check: setup
 # Once, and what is repeated for chance's sake a sixteenth as often: it has an hour.
 once := --rounds=1 --append=ACHAN_SLOW=16
 
+# What a user does without a guest, or with one and no tests: the tree's own scripts, and
+# the commands of "make help" in a short form. Its programs are shell programs of tests/tree.
+run-tree: T =
+run-tree:
+	@$(call run_programs,tree,600,$(sort $(wildcard tests/tree/test_*.sh)))
+
+run-commands:
+	@$(call run_programs,commands,1800,tests/tree/commands.sh)
+
+# run_programs RUN,SECONDS,PROGRAMS: as a failed test does, it leaves it to the summary
+run_programs = mkdir -p $(results) && scripts/run-tests $(2) $(3) | \
+	scripts/report $(1) $(results)/$(1).tap $(notdir $(3)) || true
+
+check-tree: setup run-tree
+	@scripts/summary $(results) tree
+
+ci-short: setup setup-arm64 setup-lint-fast run-tree run-commands
+	@scripts/summary $(results) tree commands
+
+# How long each part took, for the summary's reader: they have an hour together.
+timed = since=$$(date +%s); $(2); \
+	echo "$(1) $$(($$(date +%s) - since))" >>$(results)/seconds
+
 # The kernel comes first: beside its build, tests would have a fraction of the machine.
 # What goes wrong with it, run-debug says again.
 ci: kernel = debug
-ci: setup
+ci: setup setup-arm64 setup-lint-fast
 	@rm -rf $(results)
-	@scripts/kernel debug >/dev/null || true
-	@for part in unit $(kernels); do $(MAKE) run-$$part; done; \
-	$(MAKE) run-debug GUEST="$(once)"; \
-	scripts/summary $(results) $(variants:%=unit-%) $(kernels) $(guests)
+	@mkdir -p $(results)
+	@$(call timed,kernel,scripts/kernel debug >/dev/null || true); \
+	for part in unit $(kernels); do $(call timed,$$part,$(MAKE) run-$$part); done; \
+	$(call timed,arm64,$(MAKE) run-arm64 T="$(quick_arm64)"); \
+	$(call timed,tree,$(MAKE) run-tree); \
+	$(call timed,commands,$(MAKE) run-commands); \
+	$(call timed,debug,$(MAKE) run-debug GUEST="$(once)"); \
+	awk '{ print "ci: " $$2 " s  " $$1 }' $(results)/seconds; \
+	scripts/summary $(results) $(variants:%=unit-%) $(kernels) arm64 tree commands $(guests)
+
+# Those of the board that take seconds.
+quick_arm64 := nonblock board
 
 check-unit: run-unit
 	@scripts/summary $(results) $(variants:%=unit-%)
@@ -329,15 +433,14 @@ $(build)/fuzz/module/drivers/achan/achan.ko: FORCE
 		KCFLAGS="-include $(CURDIR)/tests/fuzz/kcov_work.h")
 
 fuzz: TIME = 600
-fuzz: setup $(build)/fuzz/module/drivers/achan/achan.ko
-	@scripts/setup lint
+fuzz: setup-lint $(build)/fuzz/module/drivers/achan/achan.ko
 	@$(MAKE) -s -C tests/fuzz O=$(build)/fuzz guest library
 	@tests/fuzz/run $$(scripts/kernel --image debug) $(lastword $^) \
 		$(build)/fuzz/achan-fuzz $(build)/fuzz/out $(TIME) $(SEED)
 	@$(MAKE) -s -C tests/fuzz O=$(build)/fuzz \
 		TIME=$$((($(TIME) + 9) / 10)) run-library
 
-demo: setup $(build)/demo-$(K).cpio
+demo: setup-build $(build)/demo-$(K).cpio
 	@scripts/guest --name=demo --results=$(results) --device=edu \
 		$$(scripts/kernel --image $(K)) $(build)/demo-$(K).cpio command \
 		'insmod /lib/achan-edu.ko; achan-demo /boot/vmlinuz; status=$$?; \
@@ -360,7 +463,7 @@ $(build)/models.cpio: $(build)/module-6.12-plain/drivers/achan/achan.ko userspac
 		$(build)/module-6.12-plain/drivers/achan/achan.ko=/lib/achan.ko \
 		$(build)/userspace/demo/achan-models=/usr/bin/ $(uio_in_guest)
 
-models: setup $(build)/models.cpio
+models: setup-build $(build)/models.cpio
 	@scripts/guest --name=models --results=$(results) --device=edu \
 		$$(scripts/kernel --image 6.12-plain) $(build)/models.cpio command \
 		'insmod /lib/uio.ko; insmod /lib/uio_pci_generic.ko; \
@@ -377,7 +480,7 @@ count_interrupts := 'insmod /lib/uio.ko; insmod /lib/uio_pci_generic.ko; \
 	insmod /lib/achan-edu.ko; achan-interrupts; status=$$?; rmmod achan-edu; exit $$status'
 
 # Without nokaslr the figures depend on where the kernel happens to be.
-interrupts: setup $(build)/interrupts-$(plain).cpio
+interrupts: setup-build $(build)/interrupts-$(plain).cpio
 	@scripts/guest --name=interrupts --results=$(results) --device=edu --count \
 		--append="nokaslr iomem=relaxed" $$(scripts/kernel --image $(plain)) \
 		$(build)/interrupts-$(plain).cpio command $(count_interrupts)
@@ -405,8 +508,7 @@ $(build)/bench-%.cpio: $(build)/module-%/drivers/achan/achan.ko \
 # nanoseconds what two processes do on two. The tests of the kernel's own ciphers would
 # run beside the first figures.
 bench: K = 6.1
-bench: setup
-	@scripts/setup bench
+bench: setup-bench
 	@$(MAKE) $(build)/bench-$(plain).cpio
 	@mkdir -p $(build)/bench
 	@echo "  BENCH     $(plain), counted"
@@ -427,8 +529,7 @@ profile: K = 6.1
 profile: FIGURE = record
 profile: PEER = achan, stream
 profile: X = 64
-profile: setup
-	@scripts/setup bench
+profile: setup-bench
 	@$(MAKE) $(build)/bench-$(plain).cpio
 	@mkdir -p $(build)/bench
 	@$(call bench_guest,profile,--count --trace=$(build)/bench/trace) 'achan-bench --trace \
@@ -443,20 +544,22 @@ bench_guest = scripts/guest --name=bench-$(1) --results=$(results) --memory=1024
 	$$(scripts/kernel --image $(plain)) $(build)/bench-$(plain).cpio command
 
 # On this machine, with whatever else runs on it, in nanoseconds; achan is loaded.
-bench-real: setup
-	@scripts/setup bench
+bench-real: setup-bench
 	@$(MAKE) bench-programs
 	@mkdir -p $(build)/bench-real
 	$(build)/userspace/bench/achan-bench >$(build)/bench-real/real.tsv
 	@scripts/bench $(build)/bench-real $(build)/bench-real/real.tsv
 
-shell: setup $(build)/shell-$(K).cpio
+shell: setup-shell $(build)/shell-$(K).cpio
 	@scripts/guest --name=shell --results=$(results) $$(scripts/kernel --image $(K)) \
 		$(build)/shell-$(K).cpio shell
 
 lint:
 	@scripts/setup lint
 	@scripts/lint $(build)/lint
+
+lint-fast: setup-lint-fast
+	@scripts/lint $(build)/lint fast
 
 # Everything is compiled again, for what is not has nothing to say.
 lint-module-%: FORCE

@@ -5,6 +5,7 @@
 
 tap_count=0
 tap_failed=0
+tap_log=$(mktemp)
 tap_seconds=$((20 * ${ACHAN_TIMEOUT_SCALE:-1}))
 
 # run_case FUNCTION...: each in a process of its own, "set -e" in force; what it
@@ -13,7 +14,7 @@ run_case() {
 	for tap_case; do
 		tap_count=$((tap_count + 1))
 		# In a condition, the shell would ignore the "set -e".
-		(set -e; "$tap_case") >/tmp/case.log 2>&1
+		(set -e; "$tap_case") >"$tap_log" 2>&1
 		tap_status=$?
 		case $tap_status in
 		0)	echo "ok $tap_count - $tap_case"
@@ -24,7 +25,7 @@ run_case() {
 		tap_failed=$((tap_failed + 1))
 		echo "not ok $tap_count - $tap_case"
 		echo "# exit status $tap_status"
-		sed 's/^/# /' /tmp/case.log
+		sed 's/^/# /' "$tap_log"
 	done
 }
 

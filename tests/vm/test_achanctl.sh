@@ -281,7 +281,7 @@ everybody_can_list_and_monitor() {
 
 what_a_private_channel_does_is_not_for_everybody() {
 	make secret --node-mode 600
-	expect_as_nobody 0 "loop  the rest is for users who may open the node" achanctl list
+	expect_as_nobody 0 "loop      the rest is for users who may open the node" achanctl list
 	expect_as_nobody 0 "for who may open" achanctl info secret
 	expect_as_nobody 0 "for who may open" achanctl stats secret
 	refused grep -q records /tmp/said
