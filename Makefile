@@ -267,7 +267,7 @@ module_in_guest	= $(build)/module-$(kernel)/drivers/achan/achan.ko=/lib/achan.ko
 # Modules that only some of the programs need.
 modules_of	= $(if $(filter $(1),$(vm_tests)),$(2:%=$(build)/module-$(kernel)/%.ko))
 other_modules	= $(call modules_of,test_events,tests/vm/modules/achan_listener) \
-	$(call modules_of,test_provider test_storm test_lifetime,$(addprefix \
+	$(call modules_of,test_provider test_storm test_lifetime test_waits,$(addprefix \
 		tests/vm/modules/,achan_probe achan_clock achan_adder)) \
 	$(call modules_of,test_teardown,tests/vm/modules/achan_delay) \
 	$(call modules_of,test_edu,drivers/achan-edu/achan-edu) \

@@ -56,14 +56,11 @@ static __always_inline void consume(struct achan_lane *lane,
 	achan_ring_consume(cursor, record, bytes);
 }
 
-/*
- * User memory that is not present can be made so. Nothing else falls short but
- * the ITER_PIPE of an older kernel's splice, whose pipe is full.
- */
+/* User memory that is not present can be made so; nothing else falls short. */
 static ssize_t fell_short(struct iov_iter *to, size_t copied)
 {
 	iov_iter_revert(to, copied);
-	return user_backed_iter(to) ? -EFAULT : -EMSGSIZE;
+	return -EFAULT;
 }
 
 static __always_inline ssize_t take_message(struct achan_lane *lane,
@@ -103,15 +100,13 @@ static __always_inline ssize_t take_stream(struct achan_lane *lane,
 
 		copied = copy_out(achan_record_payload(record) + cursor->offset,
 				  bytes, to, locked);
-		if (copied < bytes && user_backed_iter(to)) {
+		if (copied < bytes) {
 			/* All that there may be for it, not a page a time. */
 			*want = min_t(size_t, count, taken + lane->ring.size);
 			return fell_short(to, taken + copied);
 		}
 		consume(lane, cursor, record, copied);
 		taken += copied;
-		if (copied < bytes)
-			return taken ?: -EFAULT;
 	}
 	return taken ?: -EAGAIN;
 }

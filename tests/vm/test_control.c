@@ -886,7 +886,8 @@ START_TEST(one_more_channel_than_can_be_is_enospc)
 	create = control_pair("two");
 	do {
 		ret = control_call(ACHAN_CTL_CREATE, &create);
-		ck_assert_msg(ret == -ENOSPC, "B ret %ld there %u made %u now %u", ret, there, made, channels());
+		ck_assert_msg(ret == -ENOSPC, "a pair beside %u channels: %ld",
+			      channels(), ret);
 		create = control_loop("many-7");
 		ret = control_call(ACHAN_CTL_CREATE, &create);
 	} while (ret == -ENOSPC);
