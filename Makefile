@@ -33,8 +33,8 @@ edu_guest	:= --device=edu,id=edu0,addr=0x0a --device=edu,id=edu1,addr=0x0e --app
 # The guest's programs, in the order in which they run. The last ones take long, or
 # unload the module of the others. Random operations say most on a kernel that
 # checks: the others run them when they are asked for, by T=torture.
-last_tests := test_tools.sh test_achanctl.sh test_achanctl_io.sh test_udev.sh test_fail_nth \
-	test_torture test_module.sh
+last_tests := test_tools.sh test_fifo.sh test_achanctl.sh test_achanctl_io.sh test_udev.sh \
+	test_fail_nth test_torture test_module.sh
 all_tests := $(filter-out $(last_tests),$(patsubst tests/vm/%.c,%,$(sort \
 	$(wildcard tests/vm/test_*.c)))) $(last_tests)
 # A board of arm64 has a handful of them, and the interrupt lines of one; a PC has no
@@ -169,7 +169,7 @@ library:
 achanctl:
 	@$(MAKE) -s -C userspace O=$(build)/userspace $(gcov_userspace) achanctl
 
-tests: library $(if $(filter test_achanctl% test_udev%,$(built_tests)),achanctl) \
+tests: library $(if $(filter test_achanctl% test_fifo.sh test_udev%,$(built_tests)),achanctl) \
 		$(if $(filter test_examples,$(built_tests)),userspace)
 	@$(MAKE) -s -C tests/vm O=$(build)/tests/vm U=$(build)/userspace $(gcov_tests) \
 		$(filter-out %.sh,$(built_tests))
@@ -232,7 +232,7 @@ $(build)/tests-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests
 		$(if $(filter test_examples,$(vm_tests)),$(examples_in_guest)) \
 		$(if $(filter %.sh,$(vm_tests)),$(shell_in_guest)) \
 		$(if $(filter test_tools.sh,$(vm_tests)),$(tools_in_guest)) \
-		$(if $(filter test_achanctl% test_udev%,$(vm_tests)),$(achanctl_in_guest) \
+		$(if $(filter test_achanctl% test_fifo.sh test_udev%,$(vm_tests)),$(achanctl_in_guest) \
 			tests/vm/achanctl.sh=/tests/vm/achanctl.sh \
 			/bin/bash=/bin/bash /usr/bin/setpriv=/usr/bin/ \
 			--python=json) \
