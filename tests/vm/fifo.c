@@ -14,13 +14,16 @@ void fifo_begin(int kind)
 	struct achan_create create = control_loop("pipe");
 
 	made = kind;
+	/* A case that failed did not get to end(). */
 	if (kind == FIFO) {
 		snprintf(path, sizeof(path), "/tmp/fifo-%d", getpid());
+		unlink(path);
 		ck_assert_int_eq(vm_errno(mkfifo(path, 0600)), 0);
 	} else {
 		create.config.mode = ACHAN_MODE_STREAM;
 		create.config.hangup = ACHAN_HANGUP_FIFO;
 		create.config.ring_bytes = FIFO_CAPACITY;
+		control_remove(create.name);
 		control_make(&create);
 		snprintf(path, sizeof(path), "/dev/achan%u", create.minor);
 	}

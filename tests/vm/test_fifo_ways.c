@@ -175,8 +175,8 @@ START_TEST(aio_without_the_other_end)
 END_TEST
 
 /*
- * On a blocking file the write may be done by a thread of io_uring, and the signal goes
- * to that one, where nobody sees it.
+ * Of a FIFO's blocking file, Linux 6.1 leaves the write to a thread of io_uring, which
+ * gets the signal. A channel's is done by the one who submits it, on each kernel.
  */
 START_TEST(uring_without_the_other_end)
 {
@@ -185,11 +185,10 @@ START_TEST(uring_without_the_other_end)
 
 	fifo_begin(_i);
 	sigpipe_comes(write_by_uring, O_NONBLOCK);
+	if (_i == CHANNEL)
+		sigpipe_comes(write_by_uring, 0);
 	writer = writer_alone(0);
-	vm_signals = 0;
 	ck_assert_int_eq(write_by_uring(writer), -EPIPE);
-	printf("# %s: SIGPIPE of a write by io_uring on a blocking file: %d\n",
-	       _i ? "channel" : "FIFO", (int)vm_signals);
 	close(writer);
 	reader = reader_alone();
 	ck_assert_int_eq(by_uring(reader, &byte, false), 0);
@@ -704,12 +703,20 @@ static unsigned int short_bytes(int writer, unsigned int writes)
 	return bytes;
 }
 
+/* A read of few bytes, or one that a channel copies with its lock released. */
+static ssize_t read_some(int fd, unsigned char *data, unsigned int *seed)
+{
+	int any = rand_r(seed);
+
+	return vm_errno(read(fd, data, 1 + any % (any & 1024 ? 97 : VM_ATOMIC)));
+}
+
 /* What is written is added to the newest record while the reader is at that one. */
 START_TEST(short_writes_are_neither_lost_nor_repeated)
 {
 	unsigned int next[WRITERS] = { 0 }, writes = vm_repeat(SHORT_WRITES);
 	struct share shares[WRITERS];
-	unsigned char data[97];
+	unsigned char data[VM_ATOMIC];
 	unsigned int seed = 1;
 	pid_t pids[WRITERS];
 	ssize_t got;
@@ -717,7 +724,7 @@ START_TEST(short_writes_are_neither_lost_nor_repeated)
 
 	fifo_begin(_i);
 	reader = start_writers(write_short_ones, pids, shares, writes);
-	while ((got = read(reader, data, 1 + rand_r(&seed) % sizeof(data))) > 0)
+	while ((got = read_some(reader, data, &seed)) > 0)
 		for (int i = 0; i < got; i++)
 			if ((next[data[i] >> 6]++ & 63) != (data[i] & 63))
 				ck_abort_msg("byte %u of writer %d is not %#x",
