@@ -46,7 +46,7 @@ edu_guest	:= --device=edu,id=edu0,addr=0x0a --device=edu,id=edu1,addr=0x0e --app
 # The guest's programs, in the order in which they run. The last ones take long, or
 # unload the module of the others. Random operations say most on a kernel that
 # checks: the others run them when they are asked for, by T=torture.
-last_tests := test_tools.sh test_readme.sh test_achanctl.sh test_achanctl_io.sh \
+last_tests := test_tools.sh test_readme.sh test_fifo.sh test_achanctl.sh test_achanctl_io.sh \
 	test_achanctl_where.sh test_udev.sh test_fail_nth test_torture test_module.sh \
 	test_board.sh
 all_tests := $(filter-out $(last_tests),$(patsubst tests/vm/%.c,%,$(sort \
@@ -206,7 +206,7 @@ library:
 achanctl:
 	@$(MAKE) -s -C userspace $(for_target) $(gcov_userspace) achanctl
 
-tests: library $(if $(filter test_achanctl% test_udev% test_readme%,$(built_tests)),achanctl) \
+tests: library $(if $(filter test_achanctl% test_fifo.sh test_udev% test_readme%,$(built_tests)),achanctl) \
 		$(if $(filter test_readme%,$(built_tests)),readme-programs) \
 		$(if $(filter test_examples,$(built_tests)),userspace)
 	@$(MAKE) -s -C tests/vm O=$(build)/tests/vm U=$(build)/userspace $(gcov_tests) \
@@ -300,7 +300,7 @@ $(build)/tests-%.cpio: $(build)/module-%/drivers/achan/achan.ko tests
 		$(if $(filter %.sh,$(vm_tests)),$(shell_in_guest)) \
 		$(if $(filter test_tools.sh,$(vm_tests)),$(tools_in_guest)) \
 		$(if $(filter test_readme.sh,$(vm_tests)),$(readme_in_guest)) \
-		$(if $(filter test_achanctl% test_udev%,$(vm_tests)),$(achanctl_in_guest) \
+		$(if $(filter test_achanctl% test_fifo.sh test_udev%,$(vm_tests)),$(achanctl_in_guest) \
 			tests/vm/achanctl.sh=/tests/vm/achanctl.sh \
 			/bin/bash=/bin/bash /usr/bin/setpriv=/usr/bin/ \
 			/usr/bin/unshare=/usr/bin/ --python=json) \

@@ -757,9 +757,10 @@ struct entry {
 #define MODEL_PHASE	4096
 
 /*
- * @last is where the newest reservation was, given up or not. @at and @taken are the cursor: entries from the front that it passed, and
- * bytes of the next one that it took. @reserved, @consumed and @rolled_back
- * show at the end that the run was worth something.
+ * @last is where the newest reservation was, given up or not. @at and @taken are the
+ * cursor: entries from the front that it passed, and bytes of the next one that it took.
+ * @reserved, @consumed and @rolled_back show at the end that the run was worth
+ * something.
  */
 static struct {
 	struct entry entries[MODEL_ENTRIES];

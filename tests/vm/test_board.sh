@@ -19,7 +19,9 @@ installed_achanctl_carries_a_message() {
 }
 
 program_with_the_shared_library_runs() {
-	said=$(limited achan-example-blocking /dev/achan0)
+	node=$(achanctl create --mode message example)
+	said=$(limited achan-example-blocking "$node")
+	achanctl remove example
 	echo "$said" | grep 'hello through the channel' || fail "it said: $said"
 }
 

@@ -3,7 +3,7 @@
  * A loop with hangup=fifo is a named pipe. Every case is run on a real FIFO and on
  * a channel, and asserts the same values of both: @_i.
  */
-#include "control.h"
+#include "fifo.h"
 
 #include <poll.h>
 #include <sys/epoll.h>
@@ -11,92 +11,31 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-enum { FIFO, CHANNEL, KINDS };
-
-#define CAPACITY	65536
 #define RACES		300
-
-static char path[64];
-static int made = -1;
-
-static void begin(int kind)
-{
-	struct achan_create create = control_loop("pipe");
-
-	made = kind;
-	if (kind == FIFO) {
-		snprintf(path, sizeof(path), "/tmp/fifo-%d", getpid());
-		ck_assert_int_eq(vm_errno(mkfifo(path, 0600)), 0);
-	} else {
-		create.config.mode = ACHAN_MODE_STREAM;
-		create.config.hangup = ACHAN_HANGUP_FIFO;
-		create.config.ring_bytes = CAPACITY;
-		control_make(&create);
-		snprintf(path, sizeof(path), "/dev/achan%u", create.minor);
-	}
-	vm_count_signal(SIGPIPE, SA_RESTART);
-}
-
-static void end(void)
-{
-	if (made == FIFO)
-		unlink(path);
-	else if (made == CHANNEL)
-		control_remove("pipe");
-}
-
-static int try_open(int flags)
-{
-	return vm_errno(open(path, flags | O_CLOEXEC));
-}
-
-static int must_open(int flags)
-{
-	int fd = try_open(flags);
-
-	ck_assert_msg(fd >= 0, "open %s with flags %#x: %s", path, flags,
-		      strerror(-fd));
-	return fd;
-}
-
-/* Both ends, blocking. */
-static void open_both(int *reader, int *writer)
-{
-	*reader = must_open(O_RDONLY | O_NONBLOCK);
-	*writer = must_open(O_WRONLY);
-	vm_set_nonblock(*reader, false);
-}
 
 static long open_thread(void *flags)
 {
-	return try_open(*(int *)flags);
-}
-
-static ssize_t read_byte(int fd)
-{
-	char byte;
-
-	return vm_errno(read(fd, &byte, 1));
+	return fifo_try_open(*(int *)flags);
 }
 
 START_TEST(nonblocking_opens)
 {
 	int reader, writer;
 
-	begin(_i);
-	ck_assert_int_eq(try_open(O_WRONLY | O_NONBLOCK), -ENXIO);
-	reader = must_open(O_RDONLY | O_NONBLOCK);
-	writer = must_open(O_WRONLY | O_NONBLOCK);
+	fifo_begin(_i);
+	ck_assert_int_eq(fifo_try_open(O_WRONLY | O_NONBLOCK), -ENXIO);
+	reader = fifo_open(O_RDONLY | O_NONBLOCK);
+	writer = fifo_open(O_WRONLY | O_NONBLOCK);
 	close(reader);
-	ck_assert_int_eq(try_open(O_WRONLY | O_NONBLOCK), -ENXIO);
-	reader = must_open(O_RDONLY);
+	ck_assert_int_eq(fifo_try_open(O_WRONLY | O_NONBLOCK), -ENXIO);
+	reader = fifo_open(O_RDONLY);
 	close(writer);
-	close(must_open(O_WRONLY));
+	close(fifo_open(O_WRONLY));
 	close(reader);
-	ck_assert_int_eq(try_open(O_WRONLY | O_NONBLOCK), -ENXIO);
-	close(must_open(O_RDWR | O_NONBLOCK));
-	close(must_open(O_RDWR));
-	ck_assert_int_eq(try_open(O_WRONLY | O_NONBLOCK), -ENXIO);
+	ck_assert_int_eq(fifo_try_open(O_WRONLY | O_NONBLOCK), -ENXIO);
+	close(fifo_open(O_RDWR | O_NONBLOCK));
+	close(fifo_open(O_RDWR));
+	ck_assert_int_eq(fifo_try_open(O_WRONLY | O_NONBLOCK), -ENXIO);
 }
 END_TEST
 
@@ -118,7 +57,7 @@ static void opens_wait(int waiting, int partner, int signal_flags, long result)
 		vm_sleep_ms(1);
 	vm_wait_sleeping(thread.tid);
 	/* A partner that has gone again is enough. */
-	fd = must_open(partner);
+	fd = fifo_open(partner);
 	close(fd);
 	fd = vm_join(&thread);
 	ck_assert_int_ge(fd, 0);
@@ -127,7 +66,7 @@ static void opens_wait(int waiting, int partner, int signal_flags, long result)
 
 START_TEST(blocking_open_waits_for_the_other_end)
 {
-	begin(_i);
+	fifo_begin(_i);
 	for (int i = 0; i < 3; i++) {
 		opens_wait(O_RDONLY, O_WRONLY, 0, -EINTR);
 		opens_wait(O_RDONLY, O_WRONLY, SA_RESTART, 0);
@@ -142,14 +81,14 @@ END_TEST
 
 static int open_in_child(void *flags)
 {
-	return try_open(*(int *)flags) < 0;
+	return fifo_try_open(*(int *)flags) < 0;
 }
 
 START_TEST(waiting_open_can_be_killed)
 {
 	int flags[] = { O_RDONLY, O_WRONLY }, status;
 
-	begin(_i);
+	fifo_begin(_i);
 	for (int i = 0; i < 2; i++) {
 		pid_t pid = vm_fork(open_in_child, &flags[i]);
 
@@ -159,7 +98,7 @@ START_TEST(waiting_open_can_be_killed)
 		ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	}
 	/* The one that has gone is no end that is open. */
-	ck_assert_int_eq(try_open(O_WRONLY | O_NONBLOCK), -ENXIO);
+	ck_assert_int_eq(fifo_try_open(O_WRONLY | O_NONBLOCK), -ENXIO);
 }
 END_TEST
 
@@ -167,25 +106,25 @@ START_TEST(reader_without_a_writer)
 {
 	int reader, writer;
 
-	begin(_i);
-	reader = must_open(O_RDONLY | O_NONBLOCK);
-	ck_assert_int_eq(read_byte(reader), 0);
+	fifo_begin(_i);
+	reader = fifo_open(O_RDONLY | O_NONBLOCK);
+	ck_assert_int_eq(fifo_read_byte(reader), 0);
 	ck_assert_int_eq(vm_poll(reader, POLLIN), 0);
-	writer = must_open(O_WRONLY);
-	ck_assert_int_eq(read_byte(reader), -EAGAIN);
+	writer = fifo_open(O_WRONLY);
+	ck_assert_int_eq(fifo_read_byte(reader), -EAGAIN);
 	ck_assert_int_eq(vm_poll(reader, POLLIN), 0);
 	vm_write(writer, "ab", 2);
 	close(writer);
 	ck_assert_int_eq(vm_poll(reader, POLLIN), POLLIN | POLLHUP);
-	ck_assert_int_eq(read_byte(reader), 1);
+	ck_assert_int_eq(fifo_read_byte(reader), 1);
 	ck_assert_int_eq(vm_poll(reader, POLLIN), POLLIN | POLLHUP);
-	ck_assert_int_eq(read_byte(reader), 1);
+	ck_assert_int_eq(fifo_read_byte(reader), 1);
 	ck_assert_int_eq(vm_poll(reader, POLLIN), POLLHUP);
-	ck_assert_int_eq(read_byte(reader), 0);
-	writer = must_open(O_RDONLY | O_NONBLOCK);
+	ck_assert_int_eq(fifo_read_byte(reader), 0);
+	writer = fifo_open(O_RDONLY | O_NONBLOCK);
 	ck_assert_int_eq(vm_poll(writer, POLLIN), 0);
 	ck_assert_int_eq(vm_poll(reader, POLLIN), POLLHUP);
-	close(must_open(O_WRONLY));
+	close(fifo_open(O_WRONLY));
 	ck_assert_int_eq(vm_poll(writer, POLLIN), POLLHUP);
 }
 END_TEST
@@ -195,8 +134,8 @@ START_TEST(writer_without_a_reader)
 	int reader, writer;
 	struct iovec iov = { .iov_base = "x", .iov_len = 1 };
 
-	begin(_i);
-	open_both(&reader, &writer);
+	fifo_begin(_i);
+	fifo_open_both(&reader, &writer);
 	ck_assert_int_eq(vm_poll(writer, POLLOUT), POLLOUT);
 	close(reader);
 	ck_assert_int_eq(vm_poll(writer, POLLOUT), POLLOUT | POLLERR);
@@ -211,28 +150,28 @@ START_TEST(writer_without_a_reader)
 	signal(SIGPIPE, SIG_IGN);
 	ck_assert_int_eq(vm_errno(write(writer, "x", 1)), -EPIPE);
 	ck_assert_int_eq(vm_signals, 3);
-	reader = must_open(O_RDONLY);
+	reader = fifo_open(O_RDONLY);
 	ck_assert_int_eq(vm_poll(writer, POLLOUT), POLLOUT);
 	vm_write(writer, "x", 1);
-	ck_assert_int_eq(read_byte(reader), 1);
+	ck_assert_int_eq(fifo_read_byte(reader), 1);
 }
 END_TEST
 
 START_TEST(partial_write_before_the_reader_closes)
 {
 	struct vm_thread thread;
-	static char data[4 * CAPACITY];
+	static char data[4 * FIFO_CAPACITY];
 	struct vm_transfer transfer = { .data = data, .length = sizeof(data) };
 	int reader, writer;
 
-	begin(_i);
-	open_both(&reader, &writer);
+	fifo_begin(_i);
+	fifo_open_both(&reader, &writer);
 	transfer.fd = writer;
 	vm_spawn(&thread, vm_write_thread, &transfer);
 	vm_wait_sleeping(thread.tid);
 	vm_signals = 0;
 	close(reader);
-	ck_assert_int_eq(vm_join(&thread), CAPACITY);
+	ck_assert_int_eq(vm_join(&thread), FIFO_CAPACITY);
 	ck_assert_int_eq(vm_signals, 1);
 	ck_assert_int_eq(vm_poll(writer, POLLOUT), POLLERR);
 }
@@ -242,9 +181,9 @@ START_TEST(what_was_not_read_goes_with_the_last_file)
 {
 	int reader, writer, left;
 
-	begin(_i);
+	fifo_begin(_i);
 	for (int i = 0; i < 3; i++) {
-		open_both(&reader, &writer);
+		fifo_open_both(&reader, &writer);
 		ck_assert_int_eq(ioctl(reader, FIONREAD, &left), 0);
 		ck_assert_int_eq(left, 0);
 		vm_write(writer, "left", 4);
@@ -252,8 +191,8 @@ START_TEST(what_was_not_read_goes_with_the_last_file)
 		ck_assert_int_eq(left, 4);
 		close(reader);
 		/* A writer keeps it. */
-		reader = must_open(O_RDONLY);
-		ck_assert_int_eq(read_byte(reader), 1);
+		reader = fifo_open(O_RDONLY);
+		ck_assert_int_eq(fifo_read_byte(reader), 1);
 		close(reader);
 		close(writer);
 	}
@@ -282,17 +221,17 @@ START_TEST(as_much_fits)
 					  4095 };
 	int reader, writer;
 
-	begin(_i);
+	fifo_begin(_i);
 	for (size_t i = 0; i < VM_ARRAY_SIZE(lengths); i++) {
 		size_t per_page = 4096 / lengths[i] * lengths[i], all;
 
-		open_both(&reader, &writer);
+		fifo_open_both(&reader, &writer);
 		vm_set_nonblock(writer, true);
 		all = fits(writer, lengths[i]);
 		printf("# %s: in writes of %zu: %zu\n",
 		       _i ? "channel" : "FIFO", lengths[i], all);
-		ck_assert_uint_le(all, CAPACITY);
-		ck_assert_uint_ge(all, per_page ? 16 * per_page : CAPACITY);
+		ck_assert_uint_le(all, FIFO_CAPACITY);
+		ck_assert_uint_ge(all, per_page ? 16 * per_page : FIFO_CAPACITY);
 		ck_assert_int_eq(vm_poll(writer, POLLOUT), 0);
 		close(reader);
 		close(writer);
@@ -305,8 +244,8 @@ START_TEST(edges_of_epoll)
 	int epoll = epoll_create1(EPOLL_CLOEXEC), reader, writer;
 	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
 
-	begin(_i);
-	open_both(&reader, &writer);
+	fifo_begin(_i);
+	fifo_open_both(&reader, &writer);
 	ck_assert_int_eq(epoll_ctl(epoll, EPOLL_CTL_ADD, reader, &event), 0);
 	ck_assert_int_eq(epoll_wait(epoll, &event, 1, 0), 0);
 	for (int i = 0; i < 2; i++) {
@@ -326,8 +265,8 @@ START_TEST(offsets_are_espipe)
 	int fd;
 	char byte = 0;
 
-	begin(_i);
-	fd = must_open(O_RDWR);
+	fifo_begin(_i);
+	fd = fifo_open(O_RDWR);
 	ck_assert_int_eq(vm_errno(lseek(fd, 0, SEEK_CUR)), -ESPIPE);
 	ck_assert_int_eq(vm_errno(pread(fd, &byte, 1, 0)), -ESPIPE);
 	ck_assert_int_eq(vm_errno(pwrite(fd, &byte, 1, 0)), -ESPIPE);
@@ -339,8 +278,8 @@ START_TEST(what_a_character_device_cannot)
 	struct stat stat;
 	int fd, ends[2];
 
-	begin(_i);
-	fd = must_open(O_RDWR);
+	fifo_begin(_i);
+	fd = fifo_open(O_RDWR);
 	ck_assert_int_eq(pipe(ends), 0);
 	vm_write(fd, "x", 1);
 	ck_assert_int_eq(vm_errno(tee(fd, ends[1], 1, 0)),
@@ -348,16 +287,16 @@ START_TEST(what_a_character_device_cannot)
 	ck_assert_int_eq(fstat(fd, &stat), 0);
 	ck_assert_int_eq(!!S_ISFIFO(stat.st_mode), _i == FIFO);
 	ck_assert_int_eq(vm_errno(fcntl(fd, F_GETPIPE_SZ)),
-			 _i == FIFO ? CAPACITY : -EBADF);
-	ck_assert_int_eq(vm_errno(fcntl(fd, F_SETPIPE_SZ, CAPACITY)),
-			 _i == FIFO ? CAPACITY : -EBADF);
+			 _i == FIFO ? FIFO_CAPACITY : -EBADF);
+	ck_assert_int_eq(vm_errno(fcntl(fd, F_SETPIPE_SZ, FIFO_CAPACITY)),
+			 _i == FIFO ? FIFO_CAPACITY : -EBADF);
 }
 END_TEST
 
 static long open_and_close(void *flags)
 {
 	for (int i = 0; i < (int)vm_repeat(RACES); i++) {
-		int fd = try_open(*(int *)flags);
+		int fd = fifo_try_open(*(int *)flags);
 
 		if (fd >= 0)
 			close(fd);
@@ -374,7 +313,7 @@ START_TEST(raced_opens_and_closes)
 	int waiting[] = { O_RDONLY, O_WRONLY };
 	struct vm_thread threads[5];
 
-	begin(_i);
+	fifo_begin(_i);
 	for (int i = 0; i < 2; i++)
 		vm_spawn(&threads[3 + i], open_and_close, &waiting[i]);
 	for (int i = 0; i < 3; i++)
@@ -384,10 +323,10 @@ START_TEST(raced_opens_and_closes)
 	/* Whoever is left has somebody to meet until both have done. */
 	for (int i = 3; i < 5; i++) {
 		while (pthread_tryjoin_np(threads[i].thread, NULL))
-			close(must_open(O_RDWR));
+			close(fifo_open(O_RDWR));
 		ck_assert_int_eq(threads[i].result, 0);
 	}
-	ck_assert_int_eq(try_open(O_WRONLY | O_NONBLOCK), -ENXIO);
+	ck_assert_int_eq(fifo_try_open(O_WRONLY | O_NONBLOCK), -ENXIO);
 }
 END_TEST
 
@@ -402,12 +341,6 @@ int main(void)
 		&edges_of_epoll, &offsets_are_espipe,
 		&what_a_character_device_cannot, &raced_opens_and_closes,
 	};
-	Suite *suite = suite_create("fifo");
-	TCase *tcase = vm_tcase(suite, "both");
-	int kinds = getenv("ACHAN_FIFO_ALONE") ? CHANNEL : KINDS;
 
-	tcase_add_checked_fixture(tcase, NULL, end);
-	for (size_t i = 0; i < VM_ARRAY_SIZE(cases); i++)
-		tcase_add_loop_test(tcase, *cases[i], 0, kinds);
-	return vm_main(suite);
+	return fifo_main("fifo", cases, VM_ARRAY_SIZE(cases));
 }
