@@ -877,9 +877,8 @@ START_TEST(one_more_channel_than_can_be_is_enospc)
 			deadline = vm_now_ms() + vm_timeout_ms(20000);
 		}
 	} while ((!ret || there + made < CHANNELS) && vm_now_ms() < deadline);
-	ck_assert_msg(ret == -ENOSPC, 
-		      "the %u. channel: %ld, of %u there were %u", made, ret,
-		      channels(), there);
+	ck_assert_msg(ret == -ENOSPC, "channel %u beside %u: %ld", made, there,
+		      ret);
 	ck_assert_uint_eq(there + made, CHANNELS);
 	/* One that goes makes room for one, but not for a pair. */
 	ck_assert_int_eq(control_remove("many-7"), 0);
