@@ -882,8 +882,8 @@ START_TEST(one_more_channel_than_can_be_is_enospc)
 	ck_assert_uint_eq(channels(), CHANNELS);
 	/* One that goes makes room for one, but not for a pair. */
 	ck_assert_int_eq(control_remove("many-7"), 0);
-	create = control_pair("two");
 	do {
+		create = control_pair("two");
 		ret = control_call(ACHAN_CTL_CREATE, &create);
 		ck_assert_msg(ret == -ENOSPC, "a pair beside %u channels: %ld",
 			      channels(), ret);
