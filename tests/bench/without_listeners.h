@@ -23,6 +23,16 @@ static inline u64 achan_lane_time(const struct achan_lane *lane)
 	return lane->policy.no_timestamps ? 0 : achan_now();
 }
 
+static inline u32 achan_lane_free_bytes(const struct achan_lane *lane)
+{
+	return achan_ring_free(&lane->ring);
+}
+
+static inline bool achan_lane_may_pass(const struct achan_lane *lane)
+{
+	return true;
+}
+
 static inline bool achan_lane_at_mark(const struct achan_lane *lane)
 {
 	return true;
