@@ -650,7 +650,10 @@ static bool runner_step(struct achan_runner *runner, struct achan_lane *lane,
 	return false;
 }
 
-/* Context: ring.lock held. Payload of the request that can move now, 0 if none. */
+/*
+ * Context: ring.lock held. Payload of the request that can move now, 0 if none. The
+ * low-water mark is for those who sleep, as it is for those who poll.
+ */
 static u32 chunk_of(const struct achan_request *request)
 {
 	struct achan_lane *lane = request->lane;
@@ -658,6 +661,8 @@ static u32 chunk_of(const struct achan_request *request)
 
 	length = achan_chunk(lane, request->total,
 			     request->total - request->moved, &need);
+	if (!request->iocb)
+		need = max(need, lane->policy.write_low);
 	return need <= achan_lane_free_bytes(lane) ? length : 0;
 }
 

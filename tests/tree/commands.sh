@@ -59,22 +59,25 @@ make_shell_ends_at_end_of_file() {
 # The last thing on the terminal turns the wrapping of lines on again.
 make_shell_leaves_the_terminal_as_it_was() {
 	python3 - <<'END'
-import os, pty, sys
+import os, pty, select, sys, time
 pid, fd = pty.fork()
 if pid == 0:
     os.execvp('make', ['make', 'shell'])
-said, left = b'', False
-while True:
+said, left, until = b'', False, time.monotonic() + 240
+while time.monotonic() < until:
     try:
-        part = os.read(fd, 4096)
+        part = os.read(fd, 4096) if select.select([fd], [], [], 1)[0] else None
     except OSError:
         break
-    if not part:
+    if part == b'':
         break
-    said += part
-    if not left and b'Leave with exit' in said and said.rstrip().endswith(b'#'):
+    said += part or b''
+    # The prompt is there, and what asks the terminal for its size behind it.
+    if not left and b'# ' in said.partition(b'Leave with exit')[2]:
         left = True
         os.write(fd, b'exit\n')
+else:
+    os.kill(pid, 15)
 print(said.decode(errors='replace'))
 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 wraps = said.rfind(b'\x1b[?7h')
