@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -22,7 +21,7 @@ static char path[sizeof(directory) + 8];
 static bool life_fifo_open(struct bench *bench)
 {
 	(void)bench;
-	strcpy(directory, "/tmp/achan-bench.XXXXXX");
+	snprintf(directory, sizeof(directory), "/tmp/achan-bench.XXXXXX");
 	if (!mkdtemp(directory))
 		return failed(directory, errno);
 	snprintf(path, sizeof(path), "%s/fifo", directory);
